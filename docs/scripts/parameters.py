@@ -1,0 +1,67 @@
+"""Write docs/parameters.md: every parameter of the library with its range, status and source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from locokine.parameters import Entry, Library, Record, load_library
+from locokine.units import format_quantity
+
+TARGET = Path(__file__).resolve().parent.parent / "parameters.md"
+INTRODUCTION = """# Parameters
+
+Written by `make docs` from the library; do not edit. The value is the median (log-normal, logit) or mean (normal); the range
+covers 90 % of what is believed about it; *between* is the spread between subjects (standard deviation of the logarithm, of the
+value relative to the mean, or of the logit). Status: *measured*, *derived* from measured values, *calibrated* to experiments, or
+*assumed*. `locokine parameters explain NAME` shows one of them with its references.
+"""
+
+
+def cell(text: str) -> str:
+    """Text that cannot break out of a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def row(record: Record) -> str:
+    """One line of a table."""
+    if record.distribution == "fixed":
+        spread = "fixed"
+    else:
+        spread = " to ".join(format_quantity(limit, record.unit, 4) for limit in (record.low, record.high))
+    source = ", ".join(f"[{key}](#{key})" for key in record.source)
+    between = f"{record.between:g}" if record.between else ""
+    cells = (f"`{record.name}`", record.text(), spread, between, record.status, source, record.note)
+    return "| " + " | ".join(cell(text) for text in cells) + " |"
+
+
+def table(records: Iterable[Record]) -> str:
+    """A table of records."""
+    head = "| name | value | 90 % range | between | status | source | note |\n|---|---|---|---|---|---|---|"
+    return "\n".join([head, *(row(record) for record in records)])
+
+
+def section(entry: Entry) -> str:
+    """All values of one host, line or agent."""
+    parts = [f"### {entry.label} (`{entry.name}`)", table(entry.records.values())]
+    if entry.law_overrides:
+        parts += ["Laws that differ in this host:", table(entry.law_overrides.values())]
+    return "\n\n".join(parts)
+
+
+def page(library: Library) -> str:
+    """The whole page."""
+    parts = [INTRODUCTION, "## Laws", table(library.laws.records.values())]
+    for title, scope in (("Hosts", "hosts"), ("Tumour lines", "lines"), ("Agents", "agents")):
+        parts += [f"## {title}", *(section(entry) for entry in library.entries(scope).values())]
+    references = [
+        f'- <a id="{key}"></a>**{key}**: {library.bibliography.references[key].text()}'
+        for key in sorted({key for record in library.records() for key in record.source})
+    ]
+    parts += ["## References", "\n".join(references)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(load_library()), encoding="utf-8")
+    print(f"wrote {TARGET.name}")

@@ -1,0 +1,63 @@
+"""Compile settings, made before numba is imported.
+
+Numba's own cache looks only at the file of the function it compiled: edit a rate law in another file and it would run
+the old physics. The cache folder is therefore keyed by a hash of all our sources, of the names and order of the
+parameters, and of the versions that matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+PACKAGE = Path(__file__).parent
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def source_hash(package: Path = PACKAGE) -> str:
+    """Hash of every Python source and library file below `package` (hex, 16 characters)."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.suffix in (".py", ".yaml") and path.is_file():
+            digest.update(str(path.relative_to(package)).encode())
+            digest.update(path.read_bytes())
+    for text in (version("numba"), version("numpy"), sys.version, platform.processor()):
+        digest.update(text.encode())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Folder of the compiled code of exactly these sources."""
+    base = os.environ.get("LOCOKINE_CACHE_DIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join(Path.home(), ".cache"), "locokine"
+    )
+    return Path(base) / source_hash()
+
+
+os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
+
+import numba  # noqa: E402  the cache folder has to be set first
+
+numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # in case numba was imported before us
+
+
+def law(function: F) -> F:
+    """Compile a rate law: pure scalar arithmetic, inlined wherever it is used."""
+    return numba.njit(error_model="numpy", forceinline=True)(function)
+
+
+def kernel(function: F) -> F:
+    """Compile a loop over subjects: cached on disk, releases the interpreter's lock."""
+    return numba.njit(error_model="numpy", nogil=True, cache=True)(function)
+
+
+def compiled_before() -> bool:
+    """Whether these sources were compiled on this machine before (else the first run takes a while)."""
+    folder = cache_folder()
+    return folder.exists() and any(folder.rglob("*.nbi"))

@@ -1,0 +1,439 @@
+"""What a user calls from Python: thin doors to the layers below, and notebook methods on experiments and results.
+
+    experiment = load("mouse.yaml")
+    result = run(experiment, "results/mouse")      # or experiment.run(); stored, resumable
+    twin(experiment, off={"leak"}).run()           # the same subjects and doses, one mechanism fewer
+
+Research use only: never for dosing or treating patients.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locokine.errors import InputError
+from locokine.results.result import Result
+from locokine.scenario.describe import Description, Estimate
+from locokine.scenario.experiment import Experiment
+
+if TYPE_CHECKING:
+    from locokine.outcome import Criteria, Outcome
+    from locokine.population import Population
+    from locokine.report.tables import Table
+
+__all__ = [
+    "Description",
+    "Estimate",
+    "Experiment",
+    "Result",
+    "assess",
+    "describe",
+    "draw",
+    "estimate",
+    "load",
+    "new",
+    "open_result",
+    "run",
+    "simulate",
+    "twin",
+    "write_report",
+]
+
+Progress = Callable[[int, int, str], None]
+"""Called with the subjects done, all subjects and the name of the arm."""
+Source = str | Path | Mapping[str, Any]
+REPORT = "report.html"
+FIGURES = "figures"
+
+
+# --- experiments -----------------------------------------------------------------------------------------------------
+
+
+def load(
+    source: Source,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    subjects: int | None = None,
+    seed: int | None = None,
+) -> Experiment:
+    """Read an experiment from a YAML file, YAML text, or a mapping of the same shape.
+
+    Parameters
+    ----------
+    source
+        Path, text with line breaks, or mapping.
+    overrides
+        Parameter → value with unit (`{"direct_ec50": "10 nM"}`), on top of those of the scenario.
+    subjects, seed
+        Instead of those of the scenario.
+
+    Raises
+    ------
+    InputError
+        With file, line, field and remedy.
+    """
+    from locokine.scenario.load import load as read
+
+    return read(source, overrides=overrides, subjects=subjects, seed=seed)
+
+
+def new(kind: str, path: str | Path | None = None) -> Path:
+    """Write a commented scenario to start from.
+
+    Parameters
+    ----------
+    kind
+        "mouse", "ascites", "melanoma" or "intravenous", or the name of a shipped example.
+    path
+        File to write, `KIND.yaml` by default; an existing file is never replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If there is no such template, the file exists, or it cannot be written.
+    """
+    from locokine.scenario.templates import template_text
+
+    text = template_text(kind)
+    target = Path(path) if path is not None else Path(f"{kind}.yaml")
+    try:
+        with target.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(
+            str(target), "exists already", "name another file: locokine never replaces a scenario"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            str(target), f"cannot be written ({error.strerror})", "name a file in a folder that you may use"
+        ) from None
+    return target
+
+
+def describe(experiment: Experiment | Source, *, threads: int | None = None) -> Description:
+    """Say what an experiment means before it runs: doses in all units, lesions, estimated time and memory."""
+    from locokine.scenario.describe import describe as explain
+
+    return explain(_loaded(experiment), threads or cores())
+
+
+def estimate(experiment: Experiment | Source, *, threads: int | None = None) -> Estimate:
+    """Estimate what a run costs: `units` (lesion-subjects of 60 days), `seconds` and `memory` (bytes)."""
+    from locokine.scenario.describe import estimate as reckon
+
+    return reckon(_loaded(experiment), threads or cores())
+
+
+def twin(experiment: Experiment, off: Iterable[str] | str = (), on: Iterable[str] | str = ()) -> Experiment:
+    """Return the same experiment with mechanisms switched off (or on): same subjects, same doses, same random draws.
+
+    Parameters
+    ----------
+    experiment
+        The original; it stays as it is.
+    off, on
+        Names of mechanisms or groups of them (`locokine.biology.switches`), such as {"leak"} or {"t_killing"}.
+
+    Raises
+    ------
+    InputError
+        If there is no such mechanism, or one is both off and on.
+    """
+    wanted_off, wanted_on = _names(off), _names(on)
+    both = sorted(wanted_off & wanted_on)
+    if both:
+        raise InputError("twin", f"'{both[0]}' is to be both off and on", "name it once")
+    return experiment.changed(switches=dict.fromkeys(wanted_off, False) | dict.fromkeys(wanted_on, True))
+
+
+def _names(names: Iterable[str] | str) -> set[str]:
+    return {names} if isinstance(names, str) else set(names)
+
+
+def draw(experiment: Experiment | Source) -> Population:
+    """Draw the virtual subjects of an experiment: every parameter of every subject, the same in all arms."""
+    from locokine.population import draw as make
+
+    return make(_loaded(experiment))
+
+
+def _loaded(experiment: Experiment | Source) -> Experiment:
+    return experiment if isinstance(experiment, Experiment) else load(experiment)
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not every system can say
+        return os.cpu_count() or 1
+
+
+def needs_compiling() -> bool:
+    """Whether the first simulation will have to compile the engine (about a minute, once)."""
+    from locokine._jit import compiled_before
+
+    return not compiled_before()
+
+
+def simulate(
+    experiment: Experiment | Source,
+    *,
+    threads: int | None = None,
+    store: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Run all arms and the rechallenge of an experiment.
+
+    Parameters
+    ----------
+    experiment
+        As loaded, or anything that `load` reads.
+    threads
+        Processor cores to use; all by default. The numbers do not depend on it.
+    store
+        Folder for the results; an interrupted run goes on where it stopped, a finished one is opened again. None keeps
+        everything in memory.
+    force
+        Replace the results of another run in that folder.
+    progress
+        Called with the subjects done, all subjects and the name of the arm.
+
+    Raises
+    ------
+    InputError
+        If the scenario or the folder cannot be used.
+    """
+    from locokine.trial.execute import run_experiment
+
+    if threads is not None and threads < 1:
+        raise InputError("threads", f"{threads} is not a number of cores", "use 1 or more")
+    folder = None if store is None else Path(store)
+    return run_experiment(_loaded(experiment), folder, threads=threads, force=force, progress=progress)
+
+
+def run(
+    experiment: Experiment | Source,
+    out: str | Path | None = None,
+    *,
+    subjects: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    report: bool = True,
+) -> Result:
+    """Simulate an experiment and, where a folder is named, write its report and figures too.
+
+    Parameters
+    ----------
+    experiment, threads, force, progress
+        As for `simulate`.
+    out
+        Folder for results and report; None keeps everything in memory.
+    subjects, seed
+        Instead of those of the experiment.
+    report
+        Whether to write the report into `out`.
+    """
+    chosen = _loaded(experiment)
+    if subjects is not None or seed is not None:
+        chosen = chosen.changed(subjects=subjects, seed=seed)
+    result = simulate(chosen, threads=threads, store=out, force=force, progress=progress)
+    if out is not None and report:
+        write_report(result, chosen, out)
+    return result
+
+
+def open_result(directory: str | Path) -> Result:
+    """Open the results that a run stored.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished result, or one that this version cannot read.
+    """
+    return Result.open(directory)
+
+
+def assess(result: Result, criteria: Criteria | None = None) -> Outcome:
+    """Read responses, toxicity, immunity and survival from a result, by other criteria than its own if given."""
+    from locokine.outcome import assess as read  # importing it also tells results how to do this themselves
+
+    return read(result) if criteria is None else read(result, criteria)
+
+
+Result.register_outcome(assess)
+
+
+def write_report(result: Result, experiment: Experiment | None, directory: str | Path, *, anew: bool = False) -> Path:
+    """Write `report.html` and the figures of a result into its folder.
+
+    Parameters
+    ----------
+    result, experiment
+        What happened, and what was asked (None: read from the scenario stored with the result).
+    directory
+        Folder of the result.
+    anew
+        Write even if there is a report that is newer than the result.
+
+    Returns
+    -------
+    pathlib.Path
+        The report.
+    """
+    folder = Path(directory)
+    page, manifest = folder / REPORT, folder / "manifest.json"
+    if not anew and page.exists() and manifest.exists() and page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns:
+        return page
+    from locokine.report.build import write_report as write
+    from locokine.report.figures import save_all
+
+    save_all(result, folder / FIGURES)
+    write(result, experiment if experiment is not None else load(result.scenario), page)
+    return page
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def arms_table(result: Result) -> Table:
+    """Return one row per arm, what an oncologist asks first, as text."""
+    from locokine.report.tables import NONE, Table, number, percent
+
+    def severe(grades: Mapping[str, int]) -> str:
+        known = sum(grades.values())
+        worst = sum(count for grade, count in grades.items() if int(grade) >= 3)
+        return percent(worst / known if known else None, sign=False)
+
+    rows = []
+    for name, arm in result.summary()["arms"].items():
+        survival, rate = arm["median_survival_days"], arm["objective_response_rate"]
+        value, low, high = (percent(rate[key], sign=False) for key in ("value", "low", "high"))
+        rows.append(
+            (
+                name,
+                str(arm["subjects"]),
+                "/".join(str(arm["best_response"][word]) for word in ("CR", "PR", "SD", "PD")),
+                f"{value} ({low}–{high})",
+                str(arm["cured"]),
+                f"> {number(result.protocol.follow_up / 24.0)}" if survival is None else number(survival),
+                severe(arm["systemic_toxicity_grade"]),
+                severe(arm["injection_site_grade"]),
+                percent(arm["bioavailability"], sign=False) if _treated(result, name) else NONE,
+            )
+        )
+    columns = (
+        *("arm", "n", "CR/PR/SD/PD", "response % (95 %)", "cured", "median survival (d)"),
+        *("systemic grade ≥ 3 (%)", "injection site ≥ 3 (%)", "bioavailability (%)"),
+    )
+    return Table(columns, tuple(rows))
+
+
+def _treated(result: Result, name: str) -> bool:
+    """Whether an arm is given any substance."""
+    return any(dose.amount != 0.0 for arm in result.protocol.arms if arm.name == name for dose in arm.doses)
+
+
+def tables(result: Result) -> list[tuple[str, Table]]:
+    """Return the tables that end a run, with their titles: the arms, and the rechallenge if there was one."""
+    from locokine.report.tables import rechallenge_table
+
+    found = [(f"{result.manifest['experiment']} (seed {result.manifest['seed']})", arms_table(result))]
+    challenges = rechallenge_table(result)
+    if challenges is not None:
+        found.append(("Rechallenge of cured hosts", challenges))
+    return found
+
+
+# --- notebooks -------------------------------------------------------------------------------------------------------
+
+PLOTS = ("chain", "survival", "waterfall", "spider", "exposure", "toxicity", "deaths", "fields")
+
+
+def _html_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    from html import escape
+
+    def line(tag: str, cells: Iterable[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><thead>{line('th', columns)}</thead><tbody>{body}</tbody></table>"
+
+
+def _result_html(self: Result) -> str:
+    """Tables of the arms and of the rechallenge, for notebooks."""
+    from html import escape
+
+    from locokine.report.build import RESEARCH_USE
+
+    parts = []
+    for title, table in tables(self):
+        parts += [f"<strong>{escape(title)}</strong>", _html_table(table.columns, table.rows), escape(table.note)]
+    return "".join(f"<div>{part}</div>" for part in [*parts, f"<em>{RESEARCH_USE}</em>"] if part)
+
+
+def _experiment_html(self: Experiment) -> str:
+    """What the experiment means, for notebooks."""
+    from html import escape
+
+    from locokine.report.build import RESEARCH_USE
+    from locokine.report.tables import NONE, number
+
+    about = describe(self)
+    lesions = "; ".join(f"{row.name}: {row.label}, {row.site}, day {row.day:g}" for row in about.lesions)
+    head = (
+        f"<strong>{escape(about.name)}</strong>: {escape(about.host_label)}, {about.subjects} subjects per arm, "
+        f"{about.follow_up_days:g} days, seed {about.seed}<br>{escape(lesions)}"
+    )
+    rows = []
+    for arm, courses in about.arms.items():
+        rows += [(arm, course.text, str(course.doses), number(course.total.micrograms)) for course in courses]
+        if not courses:
+            rows.append((arm, "no treatment", "0", NONE))
+    return head + _html_table(("arm", "dosing", "doses", "µg in all"), rows) + f"<em>{RESEARCH_USE}</em>"
+
+
+def _plot(name: str) -> Callable[..., Any]:
+    """Return a method of results that draws one figure and can show it in any notebook."""
+
+    def method(self: Result, *arguments: Any, **options: Any) -> Any:
+        from locokine.report import figures, style
+
+        figure = getattr(figures, f"plot_{name}")(self, *arguments, **options)
+        # figures are made without pyplot, which is what would teach a notebook to show them
+        figure._repr_png_ = lambda: style.png_bytes(figure)
+        return figure
+
+    method.__name__ = f"plot_{name}"
+    method.__doc__ = (
+        f"Draw the figure `{name}` (see `locokine.report.figures.plot_{name}`); returns a matplotlib figure."
+    )
+    return method
+
+
+def _attach() -> None:
+    """Give experiments and results the methods that people expect on them."""
+    methods: dict[type, dict[str, Callable[..., Any]]] = {
+        Experiment: {"run": run, "twin": twin, "_repr_html_": _experiment_html},
+        Result: {"_repr_html_": _result_html} | {f"plot_{name}": _plot(name) for name in PLOTS},
+    }
+    for owner, named in methods.items():
+        for name, method in named.items():
+            setattr(owner, name, method)
+
+
+_attach()

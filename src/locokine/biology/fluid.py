@@ -1,0 +1,54 @@
+"""Interstitial fluid: Starling filtration, oncotic pressure, the elastic tissue, lymph.
+
+Baxter & Jain 1989 (doi 10.1016/0026-2862(89)90074-5) for the tumour's interstitium; oncotic polynomials as used in
+the whole-body fluid models after Landis & Pappenheimer 1963; compliance after Reed & Wiig 1981.
+"""
+
+from __future__ import annotations
+
+from locokine._jit import law
+from locokine.biology.arithmetic import positive
+
+
+@law
+def oncotic_plasma(c: float) -> float:
+    """Oncotic pressure of plasma in mmHg at total protein `c` in mg/mL."""
+    return 0.1752 * c + 0.0028 * c * c
+
+
+@law
+def oncotic_interstitial(c: float) -> float:
+    """Oncotic pressure of interstitial fluid in mmHg at protein `c` in mg/mL."""
+    return 0.2336 * c + 0.0034 * c * c
+
+
+@law
+def filtration_pressure(vessel: float, reflection: float, oncotic_vessel: float, oncotic_tissue: float) -> float:
+    """Tissue pressure at which filtration stops, mmHg: p_v - sigma (pi_v - pi_i)."""
+    return vessel - reflection * (oncotic_vessel - oncotic_tissue)
+
+
+@law
+def stiffness(modulus: float, strain: float, cap: float) -> float:
+    """Tangent modulus in mmHg per unit strain: grows as the strain nears `cap` (tissue that is full resists)."""
+    x = positive(strain, 0.01) / cap
+    return modulus * (1.0 + x * x * x * x)
+
+
+@law
+def lymph_conductance(normal: float, pressure: float, opening: float) -> float:
+    """Lymph uptake per pressure; rises with tissue pressure (initial lymphatics are pulled open), up to fourfold."""
+    x = positive(pressure, 0.1)
+    return normal * (1.0 + 3.0 * x / (x + opening))
+
+
+@law
+def elastic_pressure(rest: float, modulus: float, strain: float, reference: float, relaxed: float, cap: float) -> float:
+    """Tissue pressure in mmHg of a standard linear solid that stiffens near `cap`.
+
+    A share `relaxed` of the modulus answers to the strain for good, the rest only to what the tissue has not yet crept
+    towards (`reference`). Integral of `stiffness`.
+    """
+    x = positive(strain, 0.01) / cap
+    stiff = cap * x * x * x * x * x / 5.0
+    return rest + modulus * (relaxed * strain + (1.0 - relaxed) * (strain - reference) + stiff)

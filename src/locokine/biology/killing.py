@@ -1,0 +1,40 @@
+"""Tumour cells killed by T cells, by NK/LAK cells and by macrophages.
+
+Saturable in both partners (a killer has one target at a time, a target is held by few killers): kills per volume
+k T N/(h + T + N). In vivo 2 to 16 kills per CTL and day (Halle 2016), with several hits per target (Weigelin 2021).
+"""
+
+from __future__ import annotations
+
+from locokine._jit import law
+
+
+@law
+def per_target(killers: float, targets: float, per_day: float, half: float) -> float:
+    """Rate at which a target dies, 1/h, from the densities of armed killers and of all targets (per mm³).
+
+    Neutral value 0 (no killers, or `per_day` = 0).
+    """
+    return per_day / 24.0 * killers / (half + killers + targets)
+
+
+@law
+def suppression(regulatory: float, effectors: float, weight: float, stimulated: float) -> float:
+    """Factor on killing by T cells under regulatory T cells that IL-2 stimulates; 1 without them."""
+    return 1.0 / (1.0 + weight * stimulated * regulatory / (regulatory + effectors + 1e-9))
+
+
+@law
+def competence(state: float, drive: float, on: float, off: float, decay_factor: float, dt: float) -> float:
+    """Advance the armed share of killers: gained under IL-2 within `on` h, kept for `off` h; `decay_factor` is a switch."""
+    up = drive / on
+    down = decay_factor / off
+    z = (up + down) * dt
+    d = 1.0 / (1.0 + z + 0.5 * z * z)
+    return state * d + up / (up + down + 1e-12) * (1.0 - d)
+
+
+@law
+def macrophage_activation(t_competent: float, half: float) -> float:
+    """Activation of macrophages by armed T cells per mm³ (interferon gamma); 0 without T cells."""
+    return t_competent / (t_competent + half)

@@ -1,0 +1,28 @@
+"""Mechanisms that can be switched off: each sets one law to its neutral value and touches nothing else."""
+
+from __future__ import annotations
+
+SWITCHES: dict[str, str] = {
+    "leak_direct": "direct arm of the endothelial leak",
+    "leak_thrombotic": "thrombotic arm (adhesion, plugging)",
+    "leak_lymphocyte": "lymphocyte arm of the endothelial leak",
+    "starvation": "death from lack of oxygen and glucose",
+    "t_killing": "killing by specific T cells",
+    "lak_killing": "killing by NK and LAK cells",
+    "macrophages": "killing by macrophages",
+    "regulatory": "suppression by regulatory T cells",
+    "priming": "priming of specific T cells in the node",
+    "memory": "formation of memory",
+    "vessel_destruction": "destruction of vessels by T cells",
+    "bleeding": "erythrocytes leaving the vessels",
+    "endogenous": "IL-2 made by the host's own T cells",
+    "systemic_leak": "leak of the systemic microvasculature",
+    "support": "fluids and pressors given for toxicity",
+}
+"""Name → what it is. A parameter `switch_NAME` is 1 (on) or 0 (off) for every subject."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "leak": ("leak_direct", "leak_thrombotic", "leak_lymphocyte"),
+    "immunity": ("t_killing", "lak_killing", "macrophages"),
+}
+"""Names that stand for several switches."""

@@ -1,0 +1,1 @@
+"""The host as a whole: pharmacokinetics, circulation and its support, fever, blood lymphocytes."""

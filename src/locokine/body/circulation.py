@@ -1,0 +1,75 @@
+"""Whole-body fluid balance and pressure under vascular leak, with the support a clinic gives.
+
+Four states (plasma and interstitial volume, plasma and interstitial protein) after Chapple 1993 and Xie 1995; values of
+capillary leak under high-dose IL-2 from Textor 1987 and Lee 1989. All volumes in mm³, flows in mm³/h.
+"""
+
+from __future__ import annotations
+
+from locokine._jit import law
+from locokine.biology.arithmetic import hill, largest, positive, power, smallest
+
+
+@law
+def systemic_drive(nk: float, occupied: float, half: float) -> float:
+    """Drive of the lymphocyte arm of systemic leak: NK number (relative to baseline) x occupancy², saturating."""
+    x = nk * occupied * occupied
+    return x / (x + half)
+
+
+@law
+def capillary_pressure(normal: float, volume_ratio: float) -> float:
+    """Capillary pressure in mmHg; follows the filling of the circulation."""
+    return normal * (0.5 + 0.5 * volume_ratio)
+
+
+@law
+def lymph_flow(normal: float, volume_ratio: float, most: float) -> float:
+    """Lymph flow in mm³/h; rises with interstitial volume, at most `most` times normal."""
+    x = positive(volume_ratio - 1.0, 0.005)
+    return normal * (1.0 + (most - 1.0) * hill(x, 0.35))
+
+
+LYMPH_SLOPE = 3.0
+"""Steepest slope of `lymph_flow` per relative volume and `most` (1/0.35)."""
+
+
+@law
+def filtration_stiffness(coefficient: float, reflection: float, protein: float, plasma: float, interstitial: float,
+                         capillary: float) -> float:
+    """How strongly filtration answers to its own result, 1/h: capillary and oncotic pressure fall, tissue pressure rises."""
+    oncotic = (0.1752 + 0.0056 * protein) * protein
+    return coefficient * ((0.5 * capillary + reflection * oncotic) / plasma + 14.0 / interstitial)
+
+
+@law
+def interstitial_pressure(volume_ratio: float, normal: float) -> float:
+    """Interstitial pressure in mmHg; a steep rise below and a flat one above normal volume (Chapple 1993, piecewise)."""
+    x = volume_ratio - 1.0
+    return normal + 14.0 * x / (1.0 + 10.0 * positive(x, 0.01))
+
+
+@law
+def resistance(drop: float, pressor: float, gain: float) -> float:
+    """Systemic vascular resistance relative to baseline; `drop` from IL-2, raised again by pressors."""
+    return (1.0 - drop) * (1.0 + gain * pressor)
+
+
+@law
+def output(volume_ratio: float, svr: float, reflex: float) -> float:
+    """Cardiac output relative to baseline: filling, and the reflex answer to low resistance."""
+    return volume_ratio * power(largest(svr, 0.05), -reflex)
+
+
+@law
+def urine(normal: float, map_ratio: float, volume_ratio: float) -> float:
+    """Urine in mm³/h: pressure natriuresis (third power) and filling."""
+    m = smallest(largest(map_ratio, 0.0), 1.6)
+    return normal * m * m * m * volume_ratio * volume_ratio
+
+
+@law
+def demand(pressure: float, target: float, width: float) -> float:
+    """How much support the team gives (0 to 1) when mean arterial pressure falls below its target."""
+    x = positive(target - pressure, 0.2) / width
+    return x / (1.0 + x)

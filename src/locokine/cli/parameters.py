@@ -1,0 +1,154 @@
+"""`locokine parameters`: every number with its unit, range, source and status; `locokine audit`: which ones act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from locokine.cli.show import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from locokine.parameters import Library, Record
+
+parameters_app = typer.Typer(
+    help="List, explain and cite the parameters. Research use only.",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FilterOption = Annotated[
+    str, typer.Option("--filter", metavar="TEXT", help="Only those with TEXT in name, owner, status, source or note.")
+]
+FolderOption = Annotated[
+    list[Path] | None, typer.Option("--library", metavar="DIR", help="A folder of parameters of your own, besides.")
+]
+
+
+@parameters_app.callback()
+def parameters(context: typer.Context, containing: FilterOption = "", folders: FolderOption = None) -> None:
+    """List, explain and cite the parameters. Research use only."""
+    if context.invoked_subcommand is None:
+        _print_list(_library(folders), containing)
+
+
+@parameters_app.command("list", epilog=RESEARCH_USE)
+def list_(containing: FilterOption = "", folders: FolderOption = None) -> None:
+    """List every parameter: value, 90 % range, spread between subjects, status, sources."""
+    _print_list(_library(folders), containing)
+
+
+@parameters_app.command(epilog=RESEARCH_USE)
+def explain(name: Annotated[str, typer.Argument(help="Name of a parameter.")], folders: FolderOption = None) -> None:
+    """Explain one parameter: what it is, wherever it has a value, how sure it is and who says so."""
+    library = _library(folders)
+    for record in library.find(name):
+        typer.echo(explanation(record, library))
+        typer.echo()
+
+
+@parameters_app.command(epilog=RESEARCH_USE)
+def cite(containing: FilterOption = "", folders: FolderOption = None) -> None:
+    """Print the papers that the parameters come from."""
+    library = _library(folders)
+    for line in library.cite(matching(library, containing)):
+        typer.echo(line)
+
+
+def audit(
+    file: Annotated[Path, typer.Argument(help="Scenario (YAML).")],
+) -> None:
+    """Double and halve each parameter of a scenario and list those that move no output."""
+    from rich.console import Console
+
+    from locokine import api
+    from locokine.inference.audit import audit as run_audit
+
+    experiment = api.load(file)
+    with Console(stderr=True).status("Running the scenario twice for each parameter ..."):
+        silent = run_audit(experiment)
+    for name, why in silent.items():
+        typer.echo(f"{name}: {why or 'moves no output, and nothing says why'}")
+    unexplained = sum(not why for why in silent.values())
+    typer.echo(f"{len(silent)} parameters move no output, {unexplained} of them without an explanation.")
+
+
+def _library(folders: Sequence[Path] | None) -> Library:
+    from locokine.parameters import load_library
+
+    return load_library(tuple(folders or ()))
+
+
+def matching(library: Library, containing: str) -> list[Record]:
+    """Records with a text (any case) in name, owner, status, source or note; the underscore also reads as a space."""
+    wanted = containing.lower().replace(" ", "_")
+
+    def text(record: Record) -> str:
+        parts = (record.name, record.scope, record.status, *record.source, record.note)
+        return " ".join(parts).lower().replace(" ", "_")
+
+    return [record for record in library.records() if wanted in text(record)]
+
+
+def _print_list(library: Library, containing: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    records = matching(library, containing)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # into a file or a pipe: one line each, tab separated, nothing cut off
+        typer.echo("\t".join(("owner", "name", "value", "range", "between", "status", "source")))
+        for record in records:
+            typer.echo("\t".join(_row(record)))
+        return
+    table = Table("owner", "name", "value", "90 % range", "between", "status", "source")
+    for record in records:
+        table.add_row(*(escape(cell) for cell in _row(record)))
+    console.print(table)
+    console.print(f"{len(records)} parameters; `locokine parameters explain NAME` says more about one.")
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    return (
+        record.scope,
+        record.name,
+        record.text(),
+        _range(record),
+        f"{record.between:g}" if record.between else "",
+        record.status,
+        ", ".join(record.source),
+    )
+
+
+def _range(record: Record) -> str:
+    from locokine.units import format_quantity
+
+    if record.distribution == "fixed":
+        return "fixed"
+    return f"{format_quantity(record.low, record.unit, 4)} to {format_quantity(record.high, record.unit, 4)}"
+
+
+_SPREADS = {
+    "lognormal": "log-normal, standard deviation of the logarithm {}",
+    "normal": "normal, standard deviation {} of the value",
+    "logit": "logit-normal, standard deviation of the logit {}",
+}
+
+
+def explanation(record: Record, library: Library) -> str:
+    """Return one record in words, with its references written out."""
+    spread = (
+        _SPREADS[record.distribution].format(f"{record.between:g}") if record.between else "the same in all subjects"
+    )
+    lines = [
+        f"{record.name} ({record.scope}) = {record.text()}",
+        f"  {record.note}" if record.note else "",
+        f"  90 % range        {_range(record)}",
+        f"  between subjects  {spread}",
+        f"  status            {record.status}",
+        *(f"  source            {line}" for line in library.cite([record])),
+    ]
+    return "\n".join(line for line in lines if line)

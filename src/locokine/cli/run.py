@@ -1,0 +1,132 @@
+"""`locokine run`: from a scenario to results, a table and a report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from locokine.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Progress = Callable[[int, int, str], None]
+"""Called with the subjects done, all subjects and what is next."""
+
+NOTE_EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="Scenario (YAML).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    subjects: Annotated[int | None, typer.Option(help="Subjects per arm, instead of those of the scenario.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of that of the scenario.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor cores to use (all by default).")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Another value of a parameter, with its unit; may be given repeatedly."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results of another run in the folder.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html and the figures.")] = False,
+) -> None:
+    """Simulate a scenario. Interrupted runs go on where they stopped; a finished one is shown again."""
+    from rich.console import Console
+
+    from locokine import api
+    from locokine.cli.show import print_result
+    from locokine.trial.execute import is_finished
+
+    if threads is not None and threads < 1:
+        raise InputError("--threads", f"{threads} is not a number of cores", "use 1 or more")
+    experiment = api.load(file, overrides=parse_settings(settings or []), subjects=subjects, seed=seed)
+    messages = Console(stderr=True, highlight=False, markup=False)
+    try:
+        if not is_finished(experiment, out) and api.needs_compiling():
+            messages.print("Compiling the engine once, about a minute; later runs start in seconds.")
+        with progress_bar(messages) as progress:
+            result = api.run(experiment, out, threads=threads, force=force, progress=progress, report=False)
+        if not no_report:
+            with messages.status("Writing the report ..."):
+                api.write_report(result, experiment, out)
+    except KeyboardInterrupt:
+        messages.print(f"locokine: interrupted; what is finished is kept in {out}, the same command goes on from there")
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    typer.echo("Sources of the numbers in use (`locokine parameters explain NAME` says which number is whose):")
+    for reference in experiment.bibliography():
+        typer.echo(f"  {reference}")
+    print_result(result, out)
+
+
+def parse_settings(settings: list[str]) -> dict[str, str]:
+    """Split `name=value` texts; values keep their units as text.
+
+    Raises
+    ------
+    InputError
+        If a text has no `=`, an empty side, or a name comes twice.
+    """
+    overrides: dict[str, str] = {}
+    for text in settings:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (equals and name and value):
+            raise InputError("--set", f"'{text}' is not NAME=VALUE", 'write for example --set "direct_ec50=10 nM"')
+        if name in overrides:
+            raise InputError("--set", f"{name} is given twice", "give one value")
+        overrides[name] = value
+    return overrides
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Progress]:
+    """Yield a function that shows progress: a bar with subjects/s on a terminal, a line now and then elsewhere."""
+    if not console.is_terminal:
+        yield _Notes(console)
+        return
+    from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f} subjects/s" if task.speed else "")
+
+    done_of_all = TextColumn("{task.completed}/{task.total} subjects")
+    name = TextColumn("{task.description}", markup=False)
+    with Bars(name, BarColumn(), done_of_all, Speed(), TimeRemainingColumn(), console=console) as bars:
+        task = bars.add_task("starting", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            bars.update(task, completed=done, total=total, description=what)
+
+        yield show
+
+
+class _Notes:
+    """Progress as lines of text, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.last: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if self.last is None:
+            self.last = now, done
+        seconds, subjects = now - self.last[0], done - self.last[1]
+        if seconds < NOTE_EVERY and (done < total or not subjects):
+            return
+        self.last = now, done
+        self.console.print(f"{done}/{total} subjects ({what}), {subjects / max(seconds, 1e-3):.1f} subjects/s")

@@ -1,0 +1,110 @@
+"""All arrays of one block of subjects, by name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locokine.body import grades
+
+Array = NDArray[np.float64]
+
+
+class Block(NamedTuple):
+    """State, parameters and scratch of `WIDTH` subjects (flat arrays laid out by `tissue.layout`).
+
+    Shapes: `lesions`, `agents`, `antigens`, `n` shells (tumour and rim together).
+    """
+
+    tissue: Array  # (lesions, n x SHELL)
+    solute: Array  # (lesions, agents x n x SOL)
+    tcells: Array  # (lesions, n x antigens x WIDTH)
+    carriers: Array  # (lesions, antigens x CARRIERS)
+    lesion: Array  # (lesions, fields x WIDTH)
+    body: Array  # (fields x WIDTH)
+    pools: Array  # (agents x POOLS)
+    node: Array  # (antigens x NODE)
+    naive: Array  # (antigens x WIDTH) normal number of naive cells
+    host: Array  # (parameters x WIDTH)
+    line: Array  # (lesions, parameters x WIDTH)
+    agent: Array  # (agents, parameters x WIDTH)
+    weights: Array  # (lesions, antigens)
+    plasma: Array  # (agents x WIDTH) concentration
+    rate: Array  # (agents, WIDTH) infusion into plasma, fmol/h
+    running: Array  # (doses, WIDTH) rate of an infusion that was begun, fmol/h
+    peak: Array  # (places, agents + 1, WIDTH)
+    auc: Array  # (places, agents + 1, WIDTH)
+    entered: Array  # (agents, WIDTH) reached plasma
+    dosed: Array  # (agents, WIDTH)
+    ledger: Array  # (agents, len(LEDGER), WIDTH)
+    cure_draw: Array  # (lesions, WIDTH)
+    death_draw: Array  # (WIDTH,)
+    hot: Array  # (WIDTH,) h above 40 degC
+    ischaemic: Array  # (lesions, WIDTH) h without flow in the rim
+    injected: Array  # (lesions, WIDTH) 1 once injected
+    treated: Array  # (WIDTH,) 1 once dosed
+    grade: Array  # (terms, WIDTH) present toxicity grades
+    worst: Array  # (terms, WIDTH) worst since the first dose
+    end_time: Array  # (WIDTH,) death; inf while alive
+    course_over: Array  # (courses, WIDTH)
+    log: Array  # (capacity, 4, WIDTH) time, kind, lesion, value
+    logged: Array  # (WIDTH,)
+    potency: Array  # (agents, WIDTH) activity on effector cells
+    agent_arrays: Array  # (agents, 5, WIDTH) diffusion and permeability in tumour and host tissue, loss
+    antigen_total: Array  # (antigens x WIDTH)
+    flux: Array  # (4, WIDTH) scratch
+    scratch: Array  # (8, WIDTH)
+    report_lesion: Array  # (variables, WIDTH)
+    report_body: Array  # (variables, WIDTH)
+
+
+LEDGER = ("given", "made", "to_blood", "to_lymph", "lost", "outside_lost", "cleared")
+"""Cumulative amounts of each agent: the balance that a test re-computes."""
+
+
+class Plan(NamedTuple):
+    """What an arm does and when, as arrays (the same for all its subjects)."""
+
+    step: Array  # (steps,) h, one step of biology each
+    first: NDArray[np.int64]  # (steps + 1,) first fine step of each step
+    fine: Array  # (fine steps,) h
+    time: Array  # (steps + 1,) h
+    output: NDArray[np.int64]  # (steps + 1, 3) index of daily, series, field output at this time; -1 none
+    dose_first: NDArray[np.int64]  # (steps + 2,) doses given at the beginning of each step
+    dose_time: Array
+    dose_agent: NDArray[np.int64]
+    dose_route: NDArray[np.int64]
+    dose_amount: Array
+    dose_per_kg: Array
+    dose_volume: Array
+    dose_distance: Array
+    dose_duration: Array
+    dose_each: NDArray[np.int64]
+    dose_course: NDArray[np.int64]
+    dose_lesion: NDArray[np.int64]  # (doses, lesions) 0/1
+    dose_local: NDArray[np.int64]
+    rule_kind: NDArray[np.int64]
+    rule_term: NDArray[np.int64]
+    rule_grade: Array
+    rule_course: NDArray[np.int64]
+    implant_time: Array  # (lesions,)
+    implant_cells: Array  # (lesions,) nan if given by volume
+    implant_volume: Array
+    cavity: Array  # (lesions,) 1 in a cavity
+    cores: np.uint64
+    shells: np.uint64
+    agents: np.uint64
+    antigens: np.uint64
+    patient: float
+
+
+KINDS = (
+    "implanted", "extinct", "cured", "dose", "dose_held", "course_ended", "humane_endpoint", "toxic_death",
+    "tumour_death",
+)
+"""Kinds of the event log inside the kernel, by number."""
+ROUTES = ("intratumoural", "peritumoural", "intravenous", "intraperitoneal", "subcutaneous")
+RULES = ("until", "hold", "stop")
+TERMS = ("complete_response", "any", *grades.TERMS)

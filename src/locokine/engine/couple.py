@@ -1,0 +1,296 @@
+"""Which law feeds which state: the model, one line a mechanism.
+
+Scalar functions of named fields, one subject and one shell at a time: `p` parameters of host and laws, `l` of the
+tumour line, `x` the state of the shell, `a` what the shell is told, `b` body outputs. The loops around them are in
+`engine.tissue_pass` and `engine.body_pass`.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from locokine._jit import law
+from locokine.biology import (
+    antigen, bleeding, endothelium, fluid, killing, oxygen, perfusion, receptors, starvation, traffic,
+)
+from locokine.biology.arithmetic import decay, gain, hill, largest, relax, smallest
+from locokine.body import circulation, fever, hazard
+from locokine.tissue.layout import Body, BodyOutputs, Exchange, Outputs, Tissue
+
+PI = 3.141592653589793
+
+
+@law
+def mix(core, tumour, normal):
+    """A value in the tumour (core = 1) or in host tissue (core = 0)."""
+    return normal + core * (tumour - normal)
+
+
+@law
+def leak_state(x):
+    """Leak state of the shell's endothelium."""
+    return endothelium.leak(x.e_direct, x.e_thrombotic, x.e_lymphocyte)
+
+
+@law
+def solids(x, l):
+    """Volume of all that is not free fluid, mm³."""
+    return (x.viable + x.loss) * l.cell_volume + x.dead + x.host + x.erythrocytes
+
+
+@law
+def exchange(x, a, b, p, l):
+    """Volumes, and the coefficients with which fluid and solutes move in this shell."""
+    dry = solids(x, l)
+    volume = dry + x.fluid
+    reference = mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
+    strain = (x.fluid / dry - reference) / (1.0 + reference)
+    leak = leak_state(x)
+    sigma = endothelium.reflection(mix(a.core, p.tumour_reflection, p.normal_reflection), p.leak_reflection_drop, leak)
+    surface = 2.0 * PI * p.vessel_radius * x.vessels
+    open_share = smallest(x.perfusion, 1.0)
+    conductivity = mix(a.core, p.tumour_vessel_conductivity, p.normal_vessel_conductivity)
+    filtration = conductivity * surface * open_share * endothelium.fold(p.leak_conductivity_fold, leak)
+    tissue_protein = x.protein / x.fluid
+    stop = fluid.filtration_pressure(
+        p.vessel_pressure, sigma, b.oncotic, fluid.oncotic_interstitial(tissue_protein)
+    )
+    modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
+    tangent = fluid.stiffness(modulus, strain, p.strain_cap) / (dry * (1.0 + reference))
+    tangent = tangent + a.core * a.cavity * (p.cavity_modulus - tangent)
+    in_rim = 1.0 - a.core
+    lymph_normal = p.lymph_conductance * volume * in_rim + p.cavity_lymph * p.cavity_area * a.core * a.cavity
+    lymph = fluid.lymph_conductance(lymph_normal, a.pressure - p.lymph_pressure, p.lymph_opening)
+    permeable = surface * open_share * endothelium.fold(p.leak_permeability_fold, leak)
+    protein_ps = permeable * mix(a.core, p.protein_permeability, p.protein_permeability_normal)
+    flow = p.flow_normal * x.vessels / p.vessel_density * x.perfusion
+    return Exchange(
+        volume, strain, leak, filtration, stop, tangent, lymph, p.lymph_pressure, protein_ps, permeable, flow, sigma
+    )
+
+
+@law
+def supply(x, a, e, b, p, l):
+    """Oxygen and glucose of a shell: hypoxic share, capillary pO2, pO2 of viable cells, glucose level."""
+    cells = x.viable + x.loss
+    consumers = (cells * l.cell_volume + p.rim_consumption * x.host * (1.0 - a.core)) / (
+        e.volume * p.reference_cell_share
+    )
+    consumption = l.oxygen_consumption * consumers
+    density = x.vessels / e.volume
+    rate = p.flow_normal * density / p.vessel_density * x.perfusion
+    extracted = oxygen.extraction(
+        consumption * p.oxygen_solubility, rate * p.arterial_oxygen * b.haematocrit_ratio, p.extraction_most
+    )
+    capillary = oxygen.capillary(
+        extracted, p.arterial_saturation, p.capillary_weight, p.oxygen_half, p.oxygen_hill
+    )
+    supply_radius = 1.0 / sqrt(PI * (density * smallest(largest(x.perfusion, 0.005), 1.0) + 0.05))
+    supply_radius = largest(supply_radius, 1.5 * p.vessel_radius)
+    reached = oxygen.reach(capillary - p.hypoxia_threshold, consumption, p.oxygen_diffusion, p.vessel_radius)
+    outside = oxygen.avascular(a.radius, p.avascular_radius)
+    in_tissue = oxygen.hypoxic(reached, supply_radius, p.supply_spread) * (1.0 - outside)
+    supported = p.cavity_supported_cells * x.vessels / a.vessel_target * x.perfusion + 1.0
+    hypoxic = in_tissue + a.cavity * a.core * (oxygen.cavity_hypoxic(cells, supported) - in_tissue)
+    edge = oxygen.krogh_drop(consumption, p.oxygen_diffusion, smallest(supply_radius, reached), p.vessel_radius)
+    in_cords = oxygen.mean_supplied(capillary, edge, hypoxic, p.hypoxia_threshold)
+    po2 = in_cords + a.cavity * a.core * (oxygen.cavity_po2(capillary, cells, supported) - in_cords)
+    uptake = p.glucose_uptake * cells / e.volume
+    tissue_glucose = starvation.glucose(p.blood_glucose, rate, uptake)
+    free = smallest(p.blood_glucose, p.blood_glucose * supported / (cells + 1.0))
+    level = tissue_glucose + outside * (p.blood_glucose - tissue_glucose)
+    level = level + a.cavity * a.core * (free - level)
+    return hypoxic, capillary, po2, level
+
+
+@law
+def death_rates(x, a, e, p, l, hypoxic, glucose):
+    """Death rates per cell in 1/h: starved, by T cells, LAK, macrophages, spontaneous."""
+    tissue = (x.viable + x.loss) * l.cell_volume + 1e-12
+    dead = x.dead / p.dead_solid_share * (1.0 - a.cavity)
+    exposed = starvation.newly_exposed(hypoxic, dead / (dead + tissue))
+    starved = p.switch_starvation * starvation.death_rate(
+        exposed, p.anoxic_death_rate, glucose, p.glucose_half, p.glucose_boost
+    )
+    targets = (x.viable + x.loss) / e.volume
+    quiet = killing.suppression(x.treg, a.t_all, p.treg_weight * p.switch_regulatory, a.g_treg)
+    armed = a.t_specific * x.armed * quiet / e.volume
+    by_t = p.switch_t_killing * killing.per_target(armed, targets, p.ctl_kill_rate, p.kill_half)
+    lak = x.nk * x.lak_level / e.volume
+    by_lak = p.switch_lak_killing * killing.per_target(lak, targets, p.lak_kill_rate, p.kill_half)
+    angry = killing.macrophage_activation(armed, p.macrophage_half)
+    by_macrophage = p.switch_macrophages * killing.per_target(
+        x.macrophages / e.volume * angry, targets, p.macrophage_kill_rate, p.kill_half
+    )
+    return starved, by_t, by_lak, by_macrophage, l.spontaneous_death
+
+
+@law
+def advance_vessels(x, a, e, b, p, drive_t, dt):
+    """Endothelial arms, flow and vessels after `dt`."""
+    e1 = endothelium.arm(x.e_direct, a.g_direct * p.switch_leak_direct, p.direct_on, p.direct_off, dt)
+    e2 = endothelium.arm(x.e_thrombotic, a.g_thrombotic * p.switch_leak_thrombotic, p.thrombotic_on,
+                         p.thrombotic_off, dt)
+    lak = x.nk * x.lak_level / e.volume
+    g3 = endothelium.lymphocyte_drive(lak, drive_t, p.lymphocyte_half, p.lymphocyte_t_weight)
+    e3 = endothelium.arm(x.e_lymphocyte, g3 * p.switch_leak_lymphocyte, p.lymphocyte_on, p.lymphocyte_off, dt)
+    target = (
+        perfusion.autoregulation(b.pressure, p.autoregulation_full, p.autoregulation_least)
+        * perfusion.viscosity(b.haematocrit_ratio)
+        * perfusion.collapse(p.vessel_pressure - a.pressure, p.collapse_reference, p.collapse_half)
+        * perfusion.plugging(e1, e2, e3, p.plugging_share)
+    )
+    flow = relax(x.perfusion, target / p.perfusion_lag, 1.0 / p.perfusion_lag, dt)
+    lost = perfusion.loss_rate(flow, p.vessel_loss_flow, p.vessel_loss_rate)
+    lost = lost + p.switch_vessel_destruction * p.vessel_destruction_rate * hill(drive_t, p.vessel_destruction_half)
+    wanted = mix(a.core, p.vessel_density, p.rim_vessel_density) * e.volume
+    wanted = wanted + a.core * a.cavity * (a.vessel_target - wanted)
+    vessels = relax(x.vessels, p.angiogenesis * wanted, p.angiogenesis + lost, dt)
+    gone = relax(x.vessels_lost, lost * x.vessels, p.dead_clearance, dt)
+    return e1, e2, e3, flow, vessels, gone
+
+
+@law
+def advance_immune(x, a, e, b, p, u, dt):
+    """NK and regulatory T cells, their arming and that of T cells, macrophages; `u` carries blood numbers."""
+    adhesion = endothelium.leak(x.e_direct, x.e_thrombotic, x.e_lymphocyte)
+    free = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
+    cleared = traffic.homing(e.flow, p.homing_extraction, adhesion, p.homing_boost) * free
+    nk_in = cleared * u.nk
+    nk_division = p.nk_division * a.g_effector
+    nk = relax(x.nk, nk_in, p.nk_exit, dt) * gain(nk_division * dt)
+    nk = nk * decay(nk_division * nk / (p.nk_most * e.volume + 1.0) * dt)
+    lak_level = killing.competence(x.lak_level, a.g_lak, p.lak_on, p.lak_off, 1.0, dt)
+    armed = killing.competence(x.armed, a.g_armed, p.armed_on, p.armed_off, 1.0, dt)
+    treg = relax(x.treg, p.treg_density * e.volume * p.treg_turnover * (1.0 + p.treg_expansion * a.g_treg),
+                 p.treg_turnover, dt)
+    macrophages = relax(x.macrophages, p.macrophage_density * e.volume * p.macrophage_turnover,
+                        p.macrophage_turnover, dt)
+    return nk, lak_level, armed, treg, macrophages, nk_in, cleared
+
+
+@law
+def advance_tissue(x, a, e, b, p, l, u, dt):
+    """One step of tissue biology in one shell: the new state, and what happened."""
+    drive_t = a.t_all * x.armed / e.volume
+    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, dt)
+    hypoxic, capillary, po2, glucose = supply(x, a, e, b, p, l)
+    starved, by_t, by_lak, by_m, spont = death_rates(x, a, e, p, l, hypoxic, glucose)
+    grow = gain(l.birth_rate * starvation.growth_factor(hypoxic, glucose, p.glucose_half) * dt)
+    d_viable = starved + by_t + by_lak + by_m + spont
+    d_loss = starved + by_lak + spont
+    born = (x.viable + x.loss) * (grow - 1.0)
+    dead_viable = x.viable * grow * (1.0 - decay(d_viable * dt))
+    dead_loss = x.loss * grow * (1.0 - decay(d_loss * dt))
+    viable, loss = x.viable * grow - dead_viable, x.loss * grow - dead_loss
+    v, w = dead_viable / (d_viable + 1e-30), dead_loss / (d_loss + 1e-30)
+    died_starved, died_lak, died_spont = (v + w) * starved, (v + w) * by_lak, (v + w) * spont
+    died_t, died_m = v * by_t, v * by_m
+    remains = (dead_viable + dead_loss) * l.cell_volume
+    dead = relax(x.dead, p.dead_solid_share * remains / dt, p.dead_clearance, dt)
+    released = (1.0 - p.dead_solid_share) * remains
+    stroma = p.stroma_share * ((viable + loss) * l.cell_volume + p.smallest_stroma)
+    host = relax(x.host, p.stroma_turnover * (a.core * stroma + a.host_target), p.stroma_turnover, dt)
+    bled = p.switch_bleeding * bleeding.extravasation(
+        e.leak, x.e_thrombotic, PI * p.vessel_radius * p.vessel_radius * x.vessels, p.bleeding_rate
+    )
+    erythrocytes = relax(x.erythrocytes, bled, p.erythrocyte_clearance, dt)
+    nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, dt)
+    reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
+    antigen_in = died_starved + p.antigen_killed * (died_t + died_lak + died_m) + p.antigen_spontaneous * died_spont
+    new = Tissue(
+        viable, loss, dead, x.fluid + released, x.protein, host, vessels, gone, flow, e1, e2, e3, erythrocytes, nk,
+        lak_level, armed, treg, macrophages, reference,
+    )
+    return new, Outputs(
+        hypoxic, capillary, po2, born, died_starved, died_t, died_lak, died_m, died_spont, nk_in, antigen_in, cleared
+    ), released
+
+
+@law
+def read_body(x, p):
+    """Pressure, resistance, output and the rest that follows from the body's state at once."""
+    volume_ratio = x.plasma_volume / p.plasma_volume
+    leak = 1.0 - (1.0 - x.e_direct) * (1.0 - x.e_lymphocyte)
+    svr = circulation.resistance(x.resistance_drop, x.pressor, p.pressor_gain)
+    out = circulation.output(volume_ratio, svr, p.output_reflex)
+    ratio = out * svr
+    protein = x.protein_plasma / x.plasma_volume
+    blood = x.plasma_volume + p.erythrocyte_volume
+    haematocrit = p.erythrocyte_volume / blood * (p.plasma_volume + p.erythrocyte_volume) / p.erythrocyte_volume
+    retained = (x.plasma_volume - p.plasma_volume + x.interstitial_volume - p.interstitial_volume) * 1e-6
+    return BodyOutputs(
+        p.arterial_pressure * ratio, svr, out, fever.temperature(p.temperature, x.mediator, p.fever_rise),
+        p.weight + retained, 1.0 + p.organ_leak_gain * leak, fluid.oncotic_plasma(protein), haematocrit, leak, ratio,
+        blood, protein,
+    )
+
+
+@law
+def advance_body(x, u, o, p, dt):
+    """One step of circulation, leak, fever and blood lymphocytes; `u` what the host is told, `o` from `read_body`."""
+    on = p.switch_systemic_leak
+    e_direct = endothelium.arm(x.e_direct, on * p.switch_leak_direct * u.g_direct, p.direct_on, p.direct_off, dt)
+    nk_ratio = x.nk / (p.nk_blood * p.blood_volume)
+    drive = circulation.systemic_drive(nk_ratio, u.occupied, p.systemic_leak_half)
+    e_lymphocyte = endothelium.arm(x.e_lymphocyte, on * p.switch_leak_lymphocyte * drive, p.lymphocyte_on,
+                                   p.lymphocyte_off, dt)
+    drop = relax(x.resistance_drop, p.resistance_drop_most * on * hill(u.il2_plasma, p.resistance_half)
+                 / p.resistance_time, 1.0 / p.resistance_time, dt)
+    mediator = relax(x.mediator, fever.mediator_source(u.il2_plasma, p.fever_half, p.fever_lag), 1.0 / p.fever_lag, dt)
+    # fluid and protein: lymph and leak in balance at rest
+    vp, vi = x.plasma_volume / p.plasma_volume, x.interstitial_volume / p.interstitial_volume
+    cp, ci = x.protein_plasma / x.plasma_volume, x.protein_interstitial / x.interstitial_volume
+    sigma = endothelium.reflection(p.systemic_reflection, p.systemic_reflection_drop, o.systemic_leak)
+    pull = circulation.capillary_pressure(p.systemic_capillary_pressure, vp) - circulation.interstitial_pressure(
+        vi, p.systemic_interstitial_pressure
+    ) - sigma * (o.oncotic - fluid.oncotic_interstitial(ci))
+    filtered = p.filtration_coefficient * endothelium.fold(p.systemic_conductivity_fold, o.systemic_leak) * pull
+    lymph = circulation.lymph_flow(p.lymph_flow, vi, p.lymph_most)
+    need = p.switch_support * p.supportive_care
+    fluids = need * p.fluids_most * circulation.demand(o.pressure, p.fluids_target * p.arterial_pressure, 6.0)
+    urine = circulation.urine(p.intake, o.map_ratio, vp)
+    # linearly implicit: each flow is damped by how strongly it answers to the volume that it changes
+    across_stiff = circulation.filtration_stiffness(
+        p.filtration_coefficient * endothelium.fold(p.systemic_conductivity_fold, o.systemic_leak), sigma, cp,
+        x.plasma_volume, p.interstitial_volume, p.systemic_capillary_pressure
+    ) + circulation.LYMPH_SLOPE * p.lymph_flow * p.lymph_most / p.interstitial_volume
+    moved = dt * (filtered - lymph) / (1.0 + dt * across_stiff)
+    gained = dt * (fluids + p.intake - urine) / (1.0 + dt * 5.0 * urine / x.plasma_volume)
+    plasma = largest(x.plasma_volume + gained - moved, 0.35 * p.plasma_volume)
+    interstitial = largest(x.interstitial_volume + moved, 0.3 * p.interstitial_volume)
+    ps = p.protein_escape * endothelium.fold(p.systemic_protein_fold, o.systemic_leak)
+    drag = largest(filtered, 0.0) * (1.0 - sigma) * cp
+    across = ps * (cp - ci) + drag - lymph * ci
+    acute = 1.0 - p.synthesis_fall * x.mediator
+    protein_p = x.protein_plasma + dt * (p.protein_synthesis * acute - p.protein_loss * x.protein_plasma - across)
+    protein_p = largest(protein_p, 0.1 * x.protein_plasma)
+    protein_i = largest(x.protein_interstitial + dt * across, 0.1 * x.protein_interstitial)
+    pressor = relax(x.pressor, need * circulation.demand(o.pressure, p.pressor_target * p.arterial_pressure, 6.0)
+                    / 2.0, 0.5, dt)
+    # lymphocytes of the blood
+    division = p.nk_division * u.occupied
+    nk_source = p.nk_turnover * p.nk_blood * p.blood_volume * (1.0 + p.nk_marrow * u.occupied)
+    nk = relax(x.nk, nk_source, p.nk_turnover, dt) * gain(division * dt)
+    nk = nk * decay(division * nk / (p.nk_blood_most * p.nk_blood * p.blood_volume) * dt)
+    nk = largest(nk - u.nk_taken, 0.05 * nk)
+    rebound = 1.0 + p.rebound * x.mediator
+    here = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
+    lymphocytes = relax(x.lymphocytes, here * rebound / p.margination_time, 1.0 / p.margination_time, dt)
+    treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover, p.treg_turnover, dt)
+    flood = relax(x.organ_water, o.organ_leak / p.organ_water_time, 1.0 / p.organ_water_time, dt)
+    risk = x.hazard + dt * hazard.toxic(o.map_ratio, p.shock_ratio, flood, p.organ_water_limit, p.death_rate)
+    return Body(
+        plasma, interstitial, protein_p, protein_i, e_direct, e_lymphocyte, drop, mediator, nk, lymphocytes, treg,
+        pressor, x.fluids_given + dt * fluids, risk, flood,
+    )
+
+
+@law
+def tissue_pressure(x, a, e, p, l):
+    """Interstitial pressure of a shell (or of the cavity) from its fluid, mmHg."""
+    modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
+    rest = mix(a.core, p.tumour_rest_pressure, p.normal_rest_pressure)
+    tissue = fluid.elastic_pressure(rest, modulus, e.strain, x.strain_ref, p.relaxed_share, p.strain_cap)
+    inside = p.cavity_rest_pressure + p.cavity_modulus * (x.fluid - p.cavity_rest_fluid)
+    return tissue + a.core * a.cavity * (inside - tissue)

@@ -1,0 +1,320 @@
+"""Events: implantation, doses and their rules, extinction and cure, death."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from locokine._jit import kernel
+from locokine.biology.arithmetic import largest
+from locokine.biology.extinction import exponent
+from locokine.body import grades
+from locokine.tissue.layout import (
+    POOLS, SHELL, SOL, A, B, L, S, T, W, load_body_outputs, load_host, load_line,
+)
+
+ZERO = np.uint64(0)
+ONE = np.uint64(1)
+PALPABLE = 2.0
+"""Diameter in mm below which a deposit cannot be felt."""
+
+
+@kernel
+def note(b, s, time, kind, lesion, value):
+    """Write one entry into the event log of subject `s`."""
+    at = int(b.logged[s])
+    if at < b.log.shape[0]:
+        b.log[at, 0, s] = time
+        b.log[at, 1, s] = kind
+        b.log[at, 2, s] = lesion
+        b.log[at, 3, s] = value
+        b.logged[s] = at + 1
+
+
+@kernel
+def implant(b, plan, l, time):
+    """Put a tumour deposit into every host: cells in equal shells, host tissue around them at rest."""
+    w, line, lesion = b.tissue[l], b.line[l], b.lesion[l]
+    n, cores = plan.shells, plan.cores
+    for s in range(W):
+        p, q = load_host(b.host, ZERO, s), load_line(line, ZERO, s)
+        cavity = plan.cavity[l]
+        per_cell = q.cell_volume * (1.0 + p.stroma_share) * (1.0 + p.tumour_fluid_ratio)
+        cells = plan.implant_cells[l] * q.implant_take
+        if math.isnan(cells):
+            cells = plan.implant_volume[l] / per_cell
+        share = cells / cores
+        radius = 0.62035 * (per_cell * cells) ** (1.0 / 3.0)
+        if cavity > 0.0:
+            radius = 0.62035 * p.cavity_rest_fluid ** (1.0 / 3.0)
+        for k in range(n):
+            o = k * SHELL
+            for f in range(SHELL // W):
+                w[o + f * W + s] = 0.0
+            w[o + T.perfusion + s] = 1.0
+            w[o + T.cavity + s] = cavity
+            w[o + T.radius + s] = radius
+            if k < cores:
+                w[o + T.core + s] = 1.0
+                w[o + T.viable + s] = share * (1.0 - q.loss_share)
+                w[o + T.loss + s] = share * q.loss_share
+                w[o + T.host + s] = p.stroma_share * (share * q.cell_volume + p.smallest_stroma)
+                solid = share * q.cell_volume + w[o + T.host + s]
+                w[o + T.fluid + s] = solid * p.tumour_fluid_ratio + cavity * p.cavity_rest_fluid
+                w[o + T.vessels + s] = p.vessel_density * (solid + w[o + T.fluid + s])
+                if cavity > 0.0:
+                    w[o + T.vessels + s] = p.cavity_area / (6.283185307179586 * p.vessel_radius)
+                w[o + T.macrophages + s] = p.macrophage_density * solid
+            else:
+                step = p.rim_thickness / (n - cores)
+                inner = radius + step * (k - cores)
+                outer = inner + step
+                volume = (outer**3 - inner**3) / 0.238732414637843
+                w[o + T.host + s] = volume / (1.0 + p.normal_fluid_ratio)
+                w[o + T.host_target + s] = w[o + T.host + s]
+                w[o + T.fluid + s] = volume - w[o + T.host + s]
+                w[o + T.vessels + s] = p.rim_vessel_density * volume
+            w[o + T.protein + s] = p.normal_tissue_protein * w[o + T.fluid + s]
+            w[o + T.vessel_target + s] = w[o + T.vessels + s]
+            w[o + T.treg + s] = p.treg_density * (w[o + T.host + s] + w[o + T.fluid + s])
+        lesion[L.implanted + s] = 1.0
+        lesion[L.cells + s] = cells
+        lesion[L.baseline_cells + s] = cells
+        note(b, s, time, 0, l, cells)
+
+
+@kernel
+def grade_pass(b, plan, time, dt):
+    """Present toxicity grades of every host (order of `body.grades.TERMS`), and the worst so far once treated."""
+    for s in range(W):
+        o, p = load_body_outputs(b.body, ZERO, s), load_host(b.host, ZERO, s)
+        gained = (o.weight - p.weight) / p.weight
+        hot = 1.0 * (o.temperature > grades.FEVER[2])
+        b.hot[s] = hot * (b.hot[s] + dt)
+        b.grade[0, s] = grades.hypotension(o.pressure, p.arterial_pressure, b.body[B.pressor + s])
+        b.grade[1, s] = grades.weight_gain(gained)
+        b.grade[2, s] = grades.capillary_leak(o.systemic_leak, gained, 0.06 * o.protein)
+        b.grade[3, s] = grades.fever(o.temperature, b.hot[s])
+        b.grade[4, s] = 0.0
+    rim = plan.cores * SHELL
+    for l in range(b.tissue.shape[0]):
+        if time < plan.implant_time[l]:
+            continue
+        w = b.tissue[l]
+        for s in range(W):
+            shut = 1.0 * (w[rim + T.perfusion + s] < grades.SITE_PERFUSION)
+            b.ischaemic[l, s] = shut * (b.ischaemic[l, s] + dt)
+            site = grades.injection_site_reaction(w[rim + T.strain + s], w[rim + T.leak + s], b.ischaemic[l, s])
+            b.grade[4, s] = largest(b.grade[4, s], b.injected[l, s] * site)
+    for s in range(W):
+        alive = 1.0 * (b.end_time[s] >= time)
+        for g in range(b.grade.shape[0]):
+            b.worst[g, s] = largest(b.worst[g, s], alive * b.treated[s] * b.grade[g, s])
+
+
+@kernel
+def grade_of(b, term, s):
+    """Present grade of a term of `block.TERMS` for subject `s`; "any" is the worst systemic term."""
+    if term == 1:
+        return max(b.grade[0, s], b.grade[1, s], b.grade[2, s], b.grade[3, s])
+    return b.grade[term - 2, s]
+
+
+@kernel
+def all_clear(b, plan, dose, s):
+    """Whether every lesion this dose is meant for (all lesions for a systemic dose) is extinct or not palpable."""
+    for l in range(b.lesion.shape[0]):
+        meant = plan.dose_local[dose] == 0 or plan.dose_lesion[dose, l] == 1
+        if meant and b.lesion[l, L.implanted + s] > 0.0 and b.lesion[l, L.extinct + s] == 0.0:
+            viable = b.lesion[l, L.cells + s]
+            if b.lesion[l, L.diameter + s] >= PALPABLE and viable > 1e4:
+                return False
+    return True
+
+
+@kernel
+def allowed(b, plan, dose, s, time):
+    """Whether the rules of the dose's course let it be given now; ends the course where they say so."""
+    course = plan.dose_course[dose]
+    if b.course_over[course, s] > 0.0:
+        return False
+    for r in range(plan.rule_kind.shape[0]):
+        if plan.rule_course[r] != course:
+            continue
+        if plan.rule_term[r] == 0:
+            hit = all_clear(b, plan, dose, s)
+        else:
+            hit = grade_of(b, plan.rule_term[r], s) >= plan.rule_grade[r]
+        if hit:
+            if plan.rule_kind[r] == 1:
+                note(b, s, time, 4, -1, dose)
+            else:
+                b.course_over[course, s] = 1.0
+                note(b, s, time, 5, -1, course)
+            return False
+    return True
+
+
+@kernel
+def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
+    """Put an injection into one lesion: a pool from the centre outward, what does not fit flows back to the rim."""
+    w, lesion, solute = b.tissue[l], b.lesion[l], b.solute[l]
+    n, cores = plan.shells, plan.cores
+    tumour = lesion[L.volume + s]
+    inside = 0.0
+    if plan.cavity[l] > 0.0:
+        inside = 1.0
+    elif route == 0:
+        inside = min(0.9, 0.2 * tumour / max(volume, 1e-6))
+    share = np.zeros(n)
+    pool = max(3.0 * inside * volume, 0.05 * tumour)
+    filled = 0.0
+    for k in range(cores):
+        here = w[k * SHELL + T.volume + s]
+        part = min(here, max(pool - filled, 0.0))
+        share[k] = part
+        filled += here
+    total = share[:cores].sum()
+    for k in range(cores):
+        share[k] *= inside / max(total, 1e-30)
+    rim = 0.0
+    for k in range(cores, n):
+        if route == 1:
+            edge = lesion[L.radius + s]
+            near = w[k * SHELL + T.outer_radius + s] - w[k * SHELL + T.outer_half + s] - edge
+            weight = 1.0 / (0.05 + (near - distance) ** 2)
+            share[k] = weight * w[k * SHELL + T.volume + s]
+        else:
+            share[k] = w[k * SHELL + T.volume + s]
+        rim += share[k]
+    for k in range(cores, n):
+        share[k] *= (1.0 - inside) / max(rim, 1e-30)
+    for k in range(n):
+        o, q = k * SHELL, (np.uint64(agent) * n + k) * SOL
+        solute[q + S.amount + s] += share[k] * amount
+        w[o + T.fluid + s] += share[k] * volume
+        solute[q + S.concentration + s] = solute[q + S.amount + s] / w[o + T.fluid + s]
+    lesion[L.fluid_injected + s] += volume
+    b.injected[l, s] = 1.0
+
+
+@kernel
+def infuse(b, plan, dose):
+    """Add a running infusion to the rates of this step."""
+    for s in range(W):
+        b.rate[plan.dose_agent[dose], s] += b.running[dose, s]
+
+
+@kernel
+def give(b, plan, dose, s, time):
+    """Give one dose to subject `s` if its rules allow."""
+    if not allowed(b, plan, dose, s, time):
+        return
+    agent, route = plan.dose_agent[dose], plan.dose_route[dose]
+    p = load_host(b.host, ZERO, s)
+    amount = plan.dose_amount[dose]
+    if math.isnan(amount):
+        amount = plan.dose_per_kg[dose] * p.weight
+    volume = plan.dose_volume[dose]
+    local = plan.dose_local[dose]
+    if local == 1:
+        total = 0.0
+        count = 0
+        for l in range(b.lesion.shape[0]):
+            if plan.dose_lesion[dose, l] == 1 and b.lesion[l, L.implanted + s] > 0.0:
+                total += b.lesion[l, L.volume + s] + 1e-3
+                count += 1
+        given = 0.0
+        for l in range(b.lesion.shape[0]):
+            if plan.dose_lesion[dose, l] == 1 and b.lesion[l, L.implanted + s] > 0.0:
+                part = (b.lesion[l, L.volume + s] + 1e-3) / total
+                if plan.dose_each[dose] == 1:
+                    part = 1.0
+                inject_lesion(b, plan, l, agent, amount * part, volume * part, route, plan.dose_distance[dose], s)
+                given += amount * part
+        amount = given
+    else:
+        a = np.uint64(agent) * POOLS
+        if route == 2 and plan.dose_duration[dose] > 0.0:
+            b.running[dose, s] = amount / plan.dose_duration[dose]
+        elif route == 2:
+            b.pools[a + A.plasma + s] += amount
+            b.entered[agent, s] += amount
+            b.ledger[agent, 2, s] += amount
+            b.plasma[np.uint64(agent) * W + s] = b.pools[a + A.plasma + s] / p.central_volume
+            b.body[B.plasma_volume + s] += volume
+        elif route == 3:
+            b.pools[a + A.peritoneum + s] += amount
+        else:
+            b.pools[a + A.subcutis + s] += amount
+    b.treated[s] = 1.0
+    b.dosed[agent, s] += amount
+    b.ledger[agent, 0, s] += amount
+    note(b, s, time, 3, agent, amount)
+
+
+@kernel
+def extinction(b, plan, time):
+    """Set the clonogens of a lesion to zero once its probability of extinction passes the subject's draw."""
+    for l in range(b.lesion.shape[0]):
+        w, lesion = b.tissue[l], b.lesion[l]
+        if time < plan.implant_time[l]:
+            continue
+        for s in range(W):
+            if lesion[L.extinct + s] > 0.0:
+                continue
+            viable = 0.0
+            loss = 0.0
+            for k in range(plan.cores):
+                viable += w[k * SHELL + T.viable + s]
+                loss += w[k * SHELL + T.loss + s]
+            if viable + loss > 1e4:
+                continue
+            e = exponent(viable, lesion[L.j_viable + s]) + exponent(loss, lesion[L.j_loss + s])
+            if math.exp(-e) >= b.cure_draw[l, s]:
+                for k in range(plan.cores):
+                    lesion[L.deaths_spontaneous + s] += w[k * SHELL + T.viable + s] + w[k * SHELL + T.loss + s]
+                    w[k * SHELL + T.viable + s] = 0.0
+                    w[k * SHELL + T.loss + s] = 0.0
+                lesion[L.extinct + s] = 1.0
+                lesion[L.cells + s] = 0.0
+                note(b, s, time, 1, l, 0.0)
+                cured = True
+                for m in range(b.lesion.shape[0]):
+                    if b.lesion[m, L.extinct + s] == 0.0 and time >= plan.implant_time[m]:
+                        cured = False
+                    if time < plan.implant_time[m]:
+                        cured = False
+                if cured:
+                    note(b, s, time, 2, -1, 0.0)
+
+
+@kernel
+def deaths(b, plan, time):
+    """Death from toxicity or from tumour load; returns how many hosts are alive."""
+    alive = 0
+    for s in range(W):
+        if b.end_time[s] < time:
+            continue
+        p = load_host(b.host, ZERO, s)
+        solid = 0.0
+        cavity = 0.0
+        for l in range(b.lesion.shape[0]):
+            if time >= plan.implant_time[l]:
+                if plan.cavity[l] > 0.0:
+                    cavity = max(cavity, b.lesion[l, L.volume + s])
+                else:
+                    solid += b.lesion[l, L.volume + s]
+        if b.body[B.hazard + s] >= b.death_draw[s]:
+            b.end_time[s] = time
+            note(b, s, time, 7, -1, b.body[B.hazard + s])
+        elif solid >= p.endpoint_burden or cavity >= p.endpoint_cavity:
+            b.end_time[s] = time
+            kind = 6
+            if plan.patient > 0.0:
+                kind = 8
+            note(b, s, time, kind, -1, largest(solid, cavity))
+        else:
+            alive += 1
+    return alive

@@ -1,0 +1,228 @@
+"""The loop over time for one block of subjects."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from locokine._jit import kernel
+from locokine.engine import body_pass, events, report_pass, tissue_pass
+from locokine.tissue import shells
+from locokine.tissue.layout import CARRIERS, POOLS, SHELL, SOL, B, C, L, S, T, W, load_host
+
+ZERO = np.uint64(0)
+ONE = np.uint64(1)
+
+
+@kernel
+def remember_rest(b, plan, l):
+    """Keep the tumour's fluid share before the first dose: oedema is what exceeds it."""
+    w, lesion = b.tissue[l], b.lesion[l]
+    for s in range(W):
+        if b.treated[s] > 0.0:
+            continue
+        volume = 1e-12
+        fluid = 0.0
+        for k in range(plan.cores):
+            volume += w[k * SHELL + T.volume + s]
+            fluid += w[k * SHELL + T.fluid + s]
+        lesion[L.tumour_fluid_share + s] = min(fluid / volume, 0.99)
+
+
+@kernel
+def prepare_lesion(b, plan, l, dt):
+    """Fluid and protein of one lesion over `dt`, and the coefficients its solutes move with."""
+    w, lesion, n, cores = b.tissue[l], b.lesion[l], plan.shells, plan.cores
+    tissue_pass.exchange_pass(w, n, b.body, b.host, b.line[l])
+    shells.place_shells(w, lesion, n, cores, b.scratch[0])
+    shells.face_conductance(w, n, cores, b.scratch[1], b.scratch[2], T.face_hydraulic, 1.0)
+    if plan.cavity[l] > 0.0:
+        for s in range(W):
+            w[(cores - ONE) * SHELL + T.face_hydraulic + s] = 0.0
+    remember_rest(b, plan, l)
+    shells.step_fluid(w, lesion, n, b.scratch[3], b.scratch[7], dt)
+    shells.step_protein(w, lesion, n, b.scratch[4], b.scratch[5], dt)
+    for g in range(plan.agents):
+        a = b.solute[l]
+        first = g * n * SOL
+        d = b.agent_arrays[g]
+        shells.set_solute(w, a, first, n, cores, d[0], d[1], d[2], d[3], d[4], plan.cavity[l], b.scratch[6], 1.0)
+    tissue_pass.uptake_pass(w, b.solute[l], plan.agents, n, b.agent, b.host)
+    tissue_pass.clear_drives(w, n)
+
+
+@kernel
+def fill_scratch(b):
+    """Per-subject numbers that the shell operators take as arrays."""
+    for s in range(W):
+        p = load_host(b.host, ZERO, s)
+        b.scratch[0, s] = p.rim_thickness
+        b.scratch[1, s] = p.tumour_conductivity
+        b.scratch[2, s] = p.normal_conductivity
+        b.scratch[3, s] = p.normal_rest_pressure
+        b.scratch[4, s] = b.body[B.protein + s]
+        b.scratch[5, s] = p.normal_tissue_protein
+        b.scratch[6, s] = p.cavity_area / p.cavity_wall_depth
+
+
+@kernel
+def fine_step(b, plan, time, h, weight, present):
+    """Solutes in lesions, node and plasma over one fine step."""
+    blood, lymph, lost = b.flux[0], b.flux[1], b.flux[2]
+    for g in range(plan.agents):
+        if present[g] == 0:
+            continue
+        for s in range(W):
+            blood[s] = 0.0
+            lymph[s] = 0.0
+            lost[s] = 0.0
+            b.flux[3, s] = 0.0
+        if g == 0:
+            body_pass.node_secretion(b.node, b.host, plan.antigens, b.flux[3])
+        for l in range(b.tissue.shape[0]):
+            if time >= plan.implant_time[l]:
+                shells.step_solute(b.tissue[l], b.solute[l], g * plan.shells * SOL, plan.shells, b.plasma, g * W, blood,
+                                   lymph, lost, h)
+                for s in range(W):
+                    for k in range(plan.shells):
+                        b.ledger[g, 1, s] += h * b.solute[l, (g * plan.shells + k) * SOL + S.source + s]
+        for s in range(W):
+            b.ledger[g, 1, s] += h * b.flux[3, s]
+            b.ledger[g, 2, s] += blood[s]
+            b.ledger[g, 3, s] += lymph[s]
+            b.ledger[g, 4, s] += lost[s]
+        body_pass.pools_pass(b.pools, b.plasma, b.body, b.host, b.agent[g], g * POOLS, b.rate[g],
+                             blood, lymph, b.flux[3], b.entered[g], b.ledger[g], h)
+    for l in range(b.tissue.shape[0]):
+        if time >= plan.implant_time[l]:
+            tissue_pass.drive_pass(b.tissue[l], b.solute[l], plan.agents, plan.shells, b.agent, b.host, weight)
+    body_pass.body_drive_pass(b.body, b.pools, plan.agents, b.agent, b.host, weight)
+    report_pass.track_exposure(b, plan, time, h)
+
+
+@kernel
+def slow_step(b, plan, time, dt):
+    """Biology of lesions, node and host over one step."""
+    homing, taken = b.flux[0], b.flux[1]
+    for s in range(W):
+        homing[s] = 0.0
+        taken[s] = 0.0
+        for g in range(plan.antigens):
+            b.antigen_total[np.uint64(g) * W + s] = 0.0
+    for l in range(b.tissue.shape[0]):
+        if time < plan.implant_time[l]:
+            continue
+        w, lesion = b.tissue[l], b.lesion[l]
+        tissue_pass.biology_pass(w, lesion, plan.shells, plan.cores, b.body, b.host, b.line[l], dt)
+        tissue_pass.clonogen_pass(w, lesion, plan.cores, dt)
+        for s in range(W):
+            homing[s] += lesion[L.homing + s]
+            for k in range(plan.shells):
+                taken[s] += dt * w[k * SHELL + T.nk_in + s]
+    for l in range(b.tissue.shape[0]):
+        if time < plan.implant_time[l]:
+            continue
+        w, lesion = b.tissue[l], b.lesion[l]
+        tissue_pass.t_cell_pass(w, b.tcells[l], b.node, b.body, b.host, plan.antigens, b.weights[l], plan.shells,
+                                homing, dt)
+        tissue_pass.antigen_pass(w, lesion, b.carriers[l], b.node, b.host, b.line[l], plan.antigens, b.weights[l],
+                                 plan.shells, dt)
+        for g in range(plan.antigens):
+            for s in range(W):
+                b.antigen_total[np.uint64(g) * W + s] += b.carriers[l, np.uint64(g) * CARRIERS + C.antigen + s]
+                b.antigen_total[np.uint64(g) * W + s] += b.weights[l, g] * lesion[L.cells + s]
+    body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, homing, dt)
+    for s in range(W):
+        b.body[B.nk_taken + s] = taken[s]
+    body_pass.advance_pass(b.body, b.host, dt)
+
+
+@kernel
+def write_outputs(b, plan, i, time, daily_lesion, daily_body, series_lesion, series_body, fields):
+    """Write whatever is due at grid point `i`; hosts that are dead stay nan."""
+    daily, series, field = plan.output[i, 0], plan.output[i, 1], plan.output[i, 2]
+    if daily < 0 and series < 0 and field < 0:
+        return
+    body_pass.outputs_pass(b.body, b.host)
+    report_pass.report_body(b, plan, b.report_body)
+    for s in range(W):
+        if b.end_time[s] >= time:
+            for v in range(daily_body.shape[0]):
+                if daily >= 0:
+                    daily_body[v, daily, s] = b.report_body[v, s]
+                if series >= 0:
+                    series_body[v, series, s] = b.report_body[v, s]
+    for l in range(b.tissue.shape[0]):
+        if time < plan.implant_time[l]:
+            for s in range(W):
+                if daily >= 0:
+                    daily_lesion[2, l, daily, s] = 0.0
+                if series >= 0:
+                    series_lesion[2, l, series, s] = 0.0
+            continue
+        tissue_pass.exchange_pass(b.tissue[l], plan.shells, b.body, b.host, b.line[l])
+        shells.place_shells(b.tissue[l], b.lesion[l], plan.shells, plan.cores, b.scratch[0])
+        report_pass.report_lesion(b, plan, l, b.report_lesion)
+        for s in range(W):
+            if b.end_time[s] >= time:
+                for v in range(daily_lesion.shape[0]):
+                    if daily >= 0:
+                        daily_lesion[v, l, daily, s] = b.report_lesion[v, s]
+                    if series >= 0:
+                        series_lesion[v, l, series, s] = b.report_lesion[v, s]
+        if field >= 0:
+            report_pass.report_field(b, plan, l, fields[:, l, field])
+
+
+@kernel
+def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fields):
+    """Advance one block of subjects from the beginning to the end of the plan; returns the time it stopped at."""
+    agents = np.int64(plan.agents)
+    present = np.zeros(agents, dtype=np.int64)
+    present[0] = 1
+    fill_scratch(b)
+    steps = plan.step.shape[0]
+    for i in range(steps + 1):
+        time = plan.time[i]
+        for l in range(b.tissue.shape[0]):
+            if i == 0 and plan.implant_time[l] <= 0.0 or i > 0 and plan.time[i - 1] < plan.implant_time[l] <= time:
+                events.implant(b, plan, l, time)
+        body_pass.outputs_pass(b.body, b.host)
+        fill_scratch(b)
+        if plan.dose_first[i] < plan.dose_first[i + 1]:
+            for l in range(b.tissue.shape[0]):
+                if time >= plan.implant_time[l]:
+                    tissue_pass.exchange_pass(b.tissue[l], plan.shells, b.body, b.host, b.line[l])
+                    shells.place_shells(b.tissue[l], b.lesion[l], plan.shells, plan.cores, b.scratch[0])
+                    remember_rest(b, plan, l)
+        dt = 0.0
+        if i < steps:
+            dt = plan.step[i]
+        events.grade_pass(b, plan, time, dt)
+        for d in range(plan.dose_first[i], plan.dose_first[i + 1]):
+            present[plan.dose_agent[d]] = 1
+            for s in range(W):
+                if b.end_time[s] >= time:
+                    events.give(b, plan, d, s, time)
+        for s in range(W):
+            for g in range(plan.agents):
+                b.rate[g, s] = 0.0
+        for d in range(plan.dose_time.shape[0]):  # infusions that run now
+            if plan.dose_duration[d] > 0.0 and plan.dose_route[d] == 2:
+                if plan.dose_time[d] <= time + 1e-9 and time + 1e-9 < plan.dose_time[d] + plan.dose_duration[d]:
+                    present[plan.dose_agent[d]] = 1
+                    events.infuse(b, plan, d)
+        report_pass.track_exposure(b, plan, time, 0.0)
+        write_outputs(b, plan, i, time, daily_lesion, daily_body, series_lesion, series_body, fields)
+        if i == steps:
+            break
+        for l in range(b.tissue.shape[0]):
+            if time >= plan.implant_time[l]:
+                prepare_lesion(b, plan, l, dt)
+        body_pass.clear_body_drives(b.body)
+        for j in range(plan.first[i], plan.first[i + 1]):
+            fine_step(b, plan, time, plan.fine[j], plan.fine[j] / dt, present)
+        slow_step(b, plan, time, dt)
+        events.extinction(b, plan, plan.time[i + 1])
+        if events.deaths(b, plan, plan.time[i + 1]) == 0:
+            return plan.time[i + 1]
+    return plan.time[steps]

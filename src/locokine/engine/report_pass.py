@@ -1,0 +1,197 @@
+"""What a block reports at an output time, in the order of `engine.variables`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from locokine._jit import kernel
+from locokine.biology.arithmetic import largest
+from locokine.engine.variables import LESION
+from locokine.tissue.layout import (
+    NODE, SHELL, SOL, B, L, N, S, T, W, load_body_outputs, load_host, load_line,
+)
+
+ZERO = np.uint64(0)
+V = {variable.name: i for i, variable in enumerate(LESION)}
+SUMS = 24
+
+
+@kernel
+def report_lesion(b, plan, l, out):
+    """Totals and means of lesion `l` into `out` (variables, WIDTH)."""
+    w, lesion, solute = b.tissue[l], b.lesion[l], b.solute[l]
+    n, cores = plan.shells, plan.cores
+    for v in range(out.shape[0]):
+        for s in range(W):
+            out[v, s] = 0.0
+    for k in range(cores):
+        o = k * SHELL
+        for s in range(W):
+            p, q = load_host(b.host, ZERO, s), load_line(b.line[l], ZERO, s)
+            volume, cells = w[o + T.volume + s], w[o + T.viable + s] + w[o + T.loss + s]
+            out[1, s] += volume
+            out[2, s] += cells
+            out[3, s] += w[o + T.loss + s]
+            out[4, s] += w[o + T.dead + s]
+            out[5, s] += w[o + T.fluid + s]
+            out[8, s] += cells * q.cell_volume * w[o + T.hypoxic + s]
+            out[9, s] += volume * w[o + T.perfusion + s]
+            out[11, s] += w[o + T.vessels + s]
+            out[12, s] += volume * w[o + T.pressure + s]
+            out[13, s] += volume * w[o + T.capillary_po2 + s]
+            out[14, s] += (cells + 1e-9) * w[o + T.viable_po2 + s]
+            out[15, s] += volume * w[o + T.leak + s]
+            out[16, s] += volume * w[o + T.e_direct + s]
+            out[17, s] += volume * w[o + T.e_thrombotic + s]
+            out[18, s] += volume * w[o + T.e_lymphocyte + s]
+            out[21, s] += w[o + T.erythrocytes + s]
+            out[22, s] += w[o + T.fluid + s] * w[o + T.il2 + s]
+            out[23, s] += solute[k * SOL + S.amount + s]
+            out[24, s] += w[o + T.protein + s]
+            out[27, s] += w[o + T.nk + s]
+            out[28, s] += w[o + T.nk + s] * w[o + T.lak_level + s]
+            out[29, s] += w[o + T.t_specific + s]
+            out[30, s] += w[o + T.t_specific + s] * w[o + T.armed + s]
+            out[31, s] += w[o + T.treg + s]
+            out[32, s] += w[o + T.macrophages + s]
+    rim = cores * SHELL
+    for s in range(W):
+        p, q = load_host(b.host, ZERO, s), load_line(b.line[l], ZERO, s)
+        volume = largest(out[1, s], 1e-12)
+        cells, fluid = out[2, s], largest(out[5, s], 1e-12)
+        living = cells * q.cell_volume
+        necrotic = out[4, s] / p.dead_solid_share
+        out[7, s] = necrotic / (necrotic + living + 1e-9)
+        out[8, s] = out[8, s] / (living + 1e-12)
+        for v in (9, 12, 13, 15, 16, 17, 18):
+            out[v, s] /= volume
+        out[11, s] /= volume
+        out[14, s] /= cells + 1e-9 * cores
+        out[22, s] /= fluid
+        out[23, s] /= fluid
+        out[24, s] /= fluid
+        out[10, s] = w[rim + T.perfusion + s]
+        out[19, s] = w[rim + T.leak + s]
+        out[20, s] = w[rim + T.strain + s]
+        out[25, s] = lesion[L.antigen + s]
+        out[26, s] = lesion[L.danger_share + s]
+        swelling = 0.0
+        for k in range(cores, n):
+            o = k * SHELL
+            dry = w[o + T.volume + s] - w[o + T.fluid + s]
+            swelling += w[o + T.fluid + s] - p.normal_fluid_ratio * dry
+        swelling = largest(swelling, 0.0)
+        caliper = out[1, s] + swelling
+        out[0, s] = caliper
+        share = lesion[L.tumour_fluid_share + s]
+        dry = out[1, s] - out[5, s]
+        excess = largest(out[5, s] - share / (1.0 - share) * dry, 0.0) + swelling
+        out[6, s] = excess / largest(caliper, 1e-9)
+        out[33, s] = lesion[L.births + s]
+        out[34, s] = lesion[L.deaths_starved + s]
+        out[35, s] = lesion[L.deaths_t + s]
+        out[36, s] = lesion[L.deaths_lak + s]
+        out[37, s] = lesion[L.deaths_macrophage + s]
+        out[38, s] = lesion[L.deaths_spontaneous + s]
+
+
+@kernel
+def report_body(b, plan, out):
+    """The host's quantities into `out` (variables, WIDTH)."""
+    for s in range(W):
+        o, p = load_body_outputs(b.body, ZERO, s), load_host(b.host, ZERO, s)
+        out[0, s] = b.body[B.il2_plasma + s]
+        out[1, s] = b.body[B.il2_node + s]
+        for v in range(2, 7):
+            out[v, s] = 0.0
+        for g in range(plan.antigens):
+            q = g * NODE
+            out[2, s] += b.node[q + N.dendritic + s]
+            out[3, s] += b.node[q + N.naive + s]
+            out[4, s] += b.node[q + N.dividing + s]
+            out[5, s] += b.node[q + N.effectors + s]
+            out[6, s] += b.node[q + N.memory + s]
+        out[7, s] = b.body[B.lymphocytes + s]
+        out[8, s] = b.body[B.nk + s] / (p.nk_blood * p.blood_volume)
+        out[9, s] = o.systemic_leak
+        out[10, s] = b.body[B.plasma_volume + s] * 1e-3
+        out[11, s] = b.body[B.interstitial_volume + s] * 1e-3
+        out[12, s] = o.protein * 0.06
+        out[13, s] = o.pressure
+        out[14, s] = o.svr
+        out[15, s] = o.cardiac_output
+        out[16, s] = o.weight
+        out[17, s] = o.temperature
+        out[18, s] = b.body[B.fluids_given + s] * 1e-3
+        out[19, s] = b.body[B.pressor + s]
+        out[20, s] = o.organ_leak
+
+
+@kernel
+def report_field(b, plan, l, out):
+    """Shell by shell quantities of lesion `l` into `out` (variables, shells, WIDTH)."""
+    w = b.tissue[l]
+    for k in range(plan.shells):
+        o = k * SHELL
+        for s in range(W):
+            volume = w[o + T.volume + s]
+            out[0, k, s] = w[o + T.outer_radius + s]
+            out[1, k, s] = w[o + T.il2 + s]
+            out[2, k, s] = w[o + T.pressure + s]
+            out[3, k, s] = w[o + T.fluid + s] / volume
+            out[4, k, s] = w[o + T.leak + s]
+            out[5, k, s] = w[o + T.perfusion + s]
+            out[6, k, s] = w[o + T.hypoxic + s]
+            out[7, k, s] = (w[o + T.viable + s] + w[o + T.loss + s]) / volume
+            out[8, k, s] = w[o + T.dead + s] / volume
+            out[9, k, s] = (w[o + T.nk + s] + w[o + T.t_all + s]) / volume
+            out[10, k, s] = w[o + T.vessels + s] / volume
+            out[11, k, s] = w[o + T.erythrocytes + s] / volume
+
+
+@kernel
+def track_exposure(b, plan, time, dt):
+    """Peak and area under the curve of every agent and of active IL-2 in tumour, rim, node and plasma."""
+    lesions = b.tissue.shape[0]
+    agents = plan.agents
+    last = b.peak.shape[1] - 1
+    for s in range(W):
+        p = load_host(b.host, ZERO, s)
+        alive = 1.0 * (b.end_time[s] >= time)
+        for place in range(2):
+            start, stop = ZERO, plan.cores
+            if place == 1:
+                start, stop = plan.cores, plan.shells
+            active = 0.0
+            count = 0.0
+            for l in range(lesions):
+                if time >= plan.implant_time[l]:
+                    count += 1.0
+            for g in range(agents):
+                c = 0.0
+                for l in range(lesions):
+                    if time >= plan.implant_time[l]:
+                        amount = 0.0
+                        fluid = 1e-12
+                        for k in range(start, stop):
+                            amount += b.solute[l, (np.uint64(g) * plan.shells + k) * SOL + S.amount + s]
+                            fluid += b.tissue[l, k * SHELL + T.fluid + s]
+                        c += amount / fluid
+                c = c / max(count, 1.0)
+                active += b.potency[g, s] * c
+                b.auc[place, g, s] += alive * dt * c
+                b.peak[place, g, s] = max(b.peak[place, g, s], alive * c)
+            b.auc[place, last, s] += alive * dt * active
+            b.peak[place, last, s] = max(b.peak[place, last, s], alive * active)
+        for place in range(2, 4):
+            active = 0.0
+            for g in range(agents):
+                if place == 2:
+                    c = b.pools[np.uint64(g) * np.uint64(5) * W + np.uint64(4) * W + s] / p.node_volume
+                else:
+                    c = b.plasma[np.uint64(g) * W + s]
+                active += b.potency[g, s] * c
+                b.auc[place, g, s] += alive * dt * c
+                b.peak[place, g, s] = max(b.peak[place, g, s], alive * c)
+            b.auc[place, last, s] += alive * dt * active
+            b.peak[place, last, s] = max(b.peak[place, last, s], alive * active)

@@ -1,0 +1,205 @@
+"""Loops over shells and subjects that apply the coupled laws to one lesion."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from locokine._jit import kernel
+from locokine.biology import antigen, receptors, traffic
+from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
+from locokine.engine import couple
+from locokine.tissue.layout import (
+    CARRIERS, NODE, SHELL, SOL, Blood, A, B, C, L, N, S, T, W, load_agent, load_body_outputs, load_exchange, load_host,
+    load_inputs, load_line, load_tissue, store_exchange, store_outputs, store_tissue,
+)
+
+ZERO = np.uint64(0)
+ONE = np.uint64(1)
+
+
+@kernel
+def exchange_pass(w, n, body, host, line):
+    """Volumes and exchange coefficients of every shell, then its pressure."""
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            x, a = load_tissue(w, o, s), load_inputs(w, o, s)
+            p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
+            b = load_body_outputs(body, ZERO, s)
+            e = couple.exchange(x, a, b, p, l)
+            store_exchange(w, o, s, e)
+            w[o + T.pressure + s] = couple.tissue_pressure(x, a, e, p, l)
+
+
+@kernel
+def uptake_pass(w, solute, agents, n, agent, host):
+    """Add what cells take up to the sinks, and what armed T cells secrete to the source of endogenous IL-2."""
+    for g in range(agents):
+        for k in range(n):
+            o, q = k * SHELL, (g * n + k) * SOL
+            for s in range(W):
+                p, d = load_host(host, ZERO, s), load_agent(agent[g], ZERO, s)
+                cells = w[o + T.t_all + s] + w[o + T.nk + s] + w[o + T.treg + s]
+                c = largest(solute[q + S.concentration + s], 0.0)
+                solute[q + S.sink + s] += d.potency_effector * receptors.uptake_coefficient(
+                    cells, p.uptake_most, p.uptake_kd, c
+                )
+    for k in range(n):
+        o, q = k * SHELL, k * SOL
+        for s in range(W):
+            p = load_host(host, ZERO, s)
+            targets = w[o + T.viable + s] / (w[o + T.viable + s] + p.presence_half)
+            making = w[o + T.t_specific + s] * targets * p.switch_endogenous
+            solute[q + S.source + s] += receptors.secretion(making, p.secretion)
+
+
+@kernel
+def drive_pass(w, solute, agents, n, agent, host, weight):
+    """Add `weight` times the saturations that IL-2 drives to the running means, and keep the active concentration."""
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            w[o + T.il2 + s] = 0.0
+            w[o + T.diagonal + s] = 0.0
+            w[o + T.right + s] = 0.0
+        for g in range(agents):
+            q = (g * n + k) * SOL
+            for s in range(W):
+                d = load_agent(agent[g], ZERO, s)
+                c = solute[q + S.concentration + s]
+                w[o + T.il2 + s] += d.potency_effector * c
+                w[o + T.diagonal + s] += d.potency_endothelium * c
+                w[o + T.right + s] += d.potency_regulatory * c
+        for s in range(W):
+            p = load_host(host, ZERO, s)
+            wall = 1.0 + w[o + T.core + s] * w[o + T.cavity + s] * (p.cavity_wall_share - 1.0)
+            active, vessel = w[o + T.il2 + s], w[o + T.diagonal + s] * wall
+            w[o + T.g_direct + s] += weight * hill2(vessel, p.direct_ec50)
+            w[o + T.g_thrombotic + s] += weight * hill2(vessel, p.thrombotic_ec50)
+            w[o + T.g_armed + s] += weight * hill2(active, p.armed_ec50)
+            w[o + T.g_lak + s] += weight * hill2(active, p.lak_ec50)
+            w[o + T.g_effector + s] += weight * hill(active, p.effector_kd)
+            w[o + T.g_treg + s] += weight * hill(w[o + T.right + s], p.treg_kd)
+
+
+@kernel
+def clear_drives(w, n):
+    """Start new running means."""
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            w[o + T.g_direct + s] = 0.0
+            w[o + T.g_thrombotic + s] = 0.0
+            w[o + T.g_armed + s] = 0.0
+            w[o + T.g_lak + s] = 0.0
+            w[o + T.g_effector + s] = 0.0
+            w[o + T.g_treg + s] = 0.0
+
+
+@kernel
+def biology_pass(w, lesion, n, cores, body, host, line, dt):
+    """One step of tissue biology in every shell; host tissue joining or leaving the rim brings its fluid along."""
+    for s in range(W):
+        lesion[L.cells + s] = 0.0
+        lesion[L.homing + s] = 0.0
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            x, a, e = load_tissue(w, o, s), load_inputs(w, o, s), load_exchange(w, o, s)
+            p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
+            b = load_body_outputs(body, ZERO, s)
+            u = Blood(body[B.il2_plasma + s], body[B.nk + s] / b.blood_volume)
+            new, out, released = couple.advance_tissue(x, a, e, b, p, l, u, dt)
+            store_tissue(w, o, s, new)
+            store_outputs(w, o, s, out)
+            # the rim: new host tissue comes with normal fluid and protein, tissue that leaves takes its share
+            change = (new.host - x.host) * (1.0 - a.core)
+            joins, leaves = largest(change, 0.0), largest(-change, 0.0) / x.host
+            fluid_in = joins * p.normal_fluid_ratio
+            fluid_out, protein_out = leaves * new.fluid, leaves * new.protein
+            protein_in = fluid_in * p.normal_tissue_protein
+            w[o + T.fluid + s] += fluid_in - fluid_out
+            w[o + T.protein + s] += protein_in - protein_out
+            lesion[L.fluid_released + s] += released
+            lesion[L.fluid_recruited + s] += fluid_in - fluid_out
+            lesion[L.protein_recruited + s] += protein_in - protein_out
+            lesion[L.births + s] += out.births
+            lesion[L.deaths_starved + s] += out.died_starved
+            lesion[L.deaths_t + s] += out.died_t
+            lesion[L.deaths_lak + s] += out.died_lak
+            lesion[L.deaths_macrophage + s] += out.died_macrophage
+            lesion[L.deaths_spontaneous + s] += out.died_spontaneous
+            lesion[L.cells + s] += new.viable + new.loss
+            lesion[L.homing + s] += out.homing
+
+
+@kernel
+def clonogen_pass(w, lesion, n, dt):
+    """Births per clonogen, accumulated for the probability of extinction; antigen-loss cells share the birth rate."""
+    for s in range(W):
+        viable = 1e-300
+        loss = 1e-300
+        born = 0.0
+        for k in range(n):
+            o = k * SHELL
+            viable += w[o + T.viable + s]
+            loss += w[o + T.loss + s]
+            born += w[o + T.births + s]
+        per_cell = born / (viable + loss)
+        lesion[L.j_viable + s] += per_cell / viable
+        lesion[L.j_loss + s] += per_cell / loss
+
+
+@kernel
+def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing, dt):
+    """Specific T cells of every antigen in every shell: arrival from blood, division, departure, death."""
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            w[o + T.t_all + s] = 0.0
+            w[o + T.t_specific + s] = 0.0
+    for g in range(antigens):
+        weight = weights[g]
+        for k in range(n):
+            o, q = k * SHELL, (k * antigens + g) * W
+            for s in range(W):
+                p = load_host(host, ZERO, s)
+                blood = body[B.blood_volume + s] + total_homing[s] * dt
+                here = node[g * NODE + N.effectors + s] + p.memory_circulating * node[g * NODE + N.memory + s]
+                cells = tcells[q + s]
+                present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + p.presence_half)
+                divide = p.t_division * w[o + T.g_effector + s] * present
+                leave = p.t_exit * (1.0 - p.t_retention * present) + p.t_death
+                cells = relax(cells, w[o + T.homing + s] * here / blood, leave, dt) * gain(divide * dt)
+                cells = cells * decay(divide * cells / (p.t_most * w[o + T.volume + s] + 1.0) * dt)
+                tcells[q + s] = cells
+                w[o + T.t_all + s] += cells
+                w[o + T.t_specific + s] += weight * cells
+
+
+@kernel
+def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt):
+    """Antigen and danger of one lesion; dendritic cells that carry each antigen to the node."""
+    for s in range(W):
+        p = load_host(host, ZERO, s)
+        made = 0.0
+        for k in range(n):
+            made += w[k * SHELL + T.antigen_in + s]
+        lesion[L.antigen + s] = relax(lesion[L.antigen + s], made / dt, p.antigen_loss, dt)
+        lesion[L.danger_share + s] = antigen.danger_share(lesion[L.antigen + s], lesion[L.cells + s])
+    for g in range(antigens):
+        q = g * CARRIERS
+        for s in range(W):
+            p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
+            amount = weights[g] * lesion[L.antigen + s]
+            carriers[q + C.antigen + s] = amount
+            leaving = l.immunogenicity * antigen.maturation(
+                amount, lesion[L.danger_share + s], lesion[L.volume + s], p.dendritic_density, p.dendritic_rate,
+                p.danger_half, p.antigen_half,
+            )
+            rate = 2.0 / p.dendritic_delay
+            first = carriers[q + C.transit_1 + s]
+            second = carriers[q + C.transit_2 + s]
+            carriers[q + C.transit_1 + s] = relax(first, leaving, rate, dt)
+            carriers[q + C.transit_2 + s] = relax(second, rate * first, rate, dt)
+            node[g * NODE + N.dendritic + s] += dt * rate * second

@@ -1,0 +1,298 @@
+"""One parameter: value, unit, range, distribution, between-subject spread, source and status."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from locokine.errors import InputError
+from locokine.parameters.reading import Block, at_line, suggest
+from locokine.units import dimension_of, format_quantity, parse_quantity, split_quantity
+
+DISTRIBUTIONS = ("lognormal", "normal", "logit", "fixed")
+STATUSES = ("measured", "derived", "calibrated", "assumed")
+FIELDS = ("value", "unit", "range", "distribution", "between", "physical", "status", "source", "note", "replaces")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A parameter with everything needed to draw, cite and doubt it.
+
+    Attributes
+    ----------
+    name
+        Identifier, the field's name in the engine.
+    value
+        Central value (median for lognormal and logit), internal units.
+    unit
+        Unit as written in the library ("1" for dimensionless).
+    low, high
+        90 % prior range, internal units.
+    distribution
+        Of prior and of subjects: "lognormal", "normal", "logit" or "fixed".
+    between
+        Between-subject spread: log-sd (lognormal), sd/|value| (normal), logit-sd (logit); 0 is the same in everybody.
+    physical_low, physical_high
+        Hard bounds, internal units, -inf or inf where there is none.
+    status
+        "measured", "derived", "calibrated" or "assumed".
+    source
+        Keys of the bibliography; empty only if assumed.
+    note
+        One line.
+    scope
+        Where it belongs: "laws", or "hosts.NAME", "lines.NAME", "agents.NAME".
+    """
+
+    name: str
+    value: float
+    unit: str
+    low: float
+    high: float
+    distribution: str
+    between: float
+    physical_low: float
+    physical_high: float
+    status: str
+    source: tuple[str, ...]
+    note: str
+    scope: str
+
+    def with_value(self, value: float, place: str) -> Record:
+        """Return this record with another central value; the prior range keeps its width around it if it must move.
+
+        Raises
+        ------
+        InputError
+            If the value is outside the physical range.
+        """
+        check_physical(self, value, place)
+        if self.low <= value <= self.high:
+            return replace(self, value=value)
+        if self.distribution == "lognormal":
+            shift = value / self.value
+            return replace(self, value=value, low=self.low * shift, high=self.high * shift)
+        low = max(value - (self.value - self.low), self.physical_low)
+        high = min(value + (self.high - self.value), self.physical_high)
+        return replace(self, value=value, low=min(low, value), high=max(high, value))
+
+    def text(self, digits: int | None = 4) -> str:
+        """Return the value with its unit as written in the library."""
+        return format_quantity(self.value, self.unit, digits)
+
+
+def check_physical(record: Record, value: float, place: str) -> None:
+    """Raise an `InputError` unless `value` (internal units) can be a value of `record` at all."""
+    low, high = record.physical_low, record.physical_high
+    strict = record.distribution in ("lognormal", "logit")
+    outside = not math.isfinite(value) or value < low or value > high
+    if not outside and strict:
+        outside = value <= 0.0 or (record.distribution == "logit" and value >= 1.0)
+    if outside:
+        shown = format_quantity(value, record.unit, 6) if math.isfinite(value) else str(value)
+        if strict and low <= 0.0:
+            bounds = f"above {format_quantity(0.0, record.unit, 6)}"
+        elif math.isfinite(low):
+            bounds = f"at least {format_quantity(low, record.unit, 6)}"
+        else:
+            bounds = "any number"
+        top = min(high, 1.0) if record.distribution == "logit" else high
+        if math.isfinite(top):
+            joint = "below" if record.distribution == "logit" else "at most"
+            bounds += f" and {joint} {format_quantity(top, record.unit, 6)}"
+        raise InputError(place, f"{shown} is outside the physical range of {record.name}", f"it must be {bounds}")
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a partial record over a fuller one.
+
+    A record that states its own value does not take range, status, source or note from the one below: a source that
+    supports one number does not support another.
+    """
+    merged = dict(below)
+    if "value" in above:
+        for key in ("range", "status", "source", "note"):
+            merged.pop(key, None)
+    merged.update(above)
+    return merged
+
+
+def check_fields(raw: Any, file: str, line: int | None, field: str) -> Block:
+    """Return the raw record if it is a mapping of known fields, else raise an `InputError`."""
+    if not isinstance(raw, dict):
+        raise InputError(
+            at_line(file, line, field), "is not a record", "write value, range, distribution, status and source"
+        )
+    lines = getattr(raw, "lines", {})
+    for key in raw:
+        if key not in FIELDS:
+            raise InputError(
+                at_line(file, lines.get(key, line), f"{field}.{key}"), f"unknown field '{key}'", suggest(key, FIELDS)
+            )
+    return raw if isinstance(raw, Block) else Block(raw)
+
+
+class _Reader:
+    """Turns one merged raw record into a `Record`, with the place of every complaint."""
+
+    def __init__(
+        self, name: str, raw: Mapping[str, Any], lines: Mapping[str, tuple[str, int]], scope: str, home: tuple[str, int]
+    ):
+        self.name, self.raw, self.lines, self.scope, self.home = name, raw, lines, scope, home
+
+    def place(self, key: str = "") -> str:
+        file, line = self.lines.get(key, self.home)
+        owner = "" if self.scope == "laws" else self.scope.split(".", 1)[-1] + "."
+        return at_line(file, line, f"{owner}{self.name}" + (f".{key}" if key else ""))
+
+    def choice(self, key: str, known: tuple[str, ...]) -> str:
+        value = self.raw.get(key)
+        if value is None:
+            raise InputError(self.place(), f"{key} is missing", f"one of {', '.join(known)}")
+        if value not in known:
+            raise InputError(self.place(key), f"unknown {key} '{value}'", f"one of {', '.join(known)}")
+        return str(value)
+
+    def number(self, key: str, value: object, unit: str) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0 and key != "value":
+            return 0.0
+        return parse_quantity(value, unit, self.place(key), minimum=None)
+
+    def unit(self) -> str:
+        """Return the unit as written, "1" where the record says that it is dimensionless."""
+        if "value" not in self.raw or self.raw["value"] is None:
+            raise InputError(self.place(), "value is missing", "state it here or in the definition, e.g. value: 15 nM")
+        declared = self.raw.get("unit")
+        if declared is not None and str(declared) != "1":
+            raise InputError(
+                self.place("unit"),
+                f"unit '{declared}' is not understood",
+                'write the unit in the value; unit is only ever "1"',
+            )
+        _, unit = split_quantity(self.raw["value"], self.place("value"))
+        if unit:
+            return unit
+        if declared is None:
+            raise InputError(
+                self.place("value"),
+                f"'{self.raw['value']}' has no unit",
+                'write the unit, or unit: "1" for a dimensionless number',
+            )
+        return "1"
+
+    def pair(self, key: str) -> tuple[object, object]:
+        value = self.raw[key]
+        if not isinstance(value, list) or len(value) != 2:
+            raise InputError(self.place(key), f"{key} must be two values", f"write e.g. {key}: [1 nM, 40 nM]")
+        return value[0], value[1]
+
+    def bounds(self, unit: str, distribution: str) -> tuple[float, float]:
+        if self.raw.get("physical") is None:
+            return 0.0, (1.0 if distribution == "logit" else math.inf)
+        low, high = self.pair("physical")
+        first = -math.inf if low is None else self.number("physical", low, unit)
+        last = math.inf if high is None else self.number("physical", high, unit)
+        if first > last:
+            raise InputError(self.place("physical"), "the lower bound is above the upper", "write [low, high]")
+        return first, last
+
+    def range(self, unit: str, value: float, distribution: str) -> tuple[float, float]:
+        if self.raw.get("range") is None:
+            if distribution == "fixed":
+                return value, value
+            raise InputError(
+                self.place(), "range is missing", "state the 90 % range of this value, e.g. range: [1 nM, 40 nM]"
+            )
+        first, last = self.pair("range")
+        low, high = self.number("range", first, unit), self.number("range", last, unit)
+        if not low <= value <= high:
+            raise InputError(
+                self.place("range"),
+                f"the range does not contain the value {self.raw['value']}",
+                "write range: [low, high] around it",
+            )
+        return low, high
+
+    def between(self, distribution: str) -> float:
+        value = self.raw.get("between", 0.0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+            raise InputError(
+                self.place("between"), f"'{value}' is not a spread", "a number of at least 0, e.g. between: 0.3"
+            )
+        if distribution == "fixed" and value > 0:
+            raise InputError(
+                self.place("between"),
+                "a fixed parameter cannot differ between subjects",
+                "between: 0, or another distribution",
+            )
+        return float(value)
+
+    def source(self, status: str) -> tuple[str, ...]:
+        value = self.raw.get("source")
+        keys = [] if value is None else value
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise InputError(self.place("source"), "source must be a list of keys", "write e.g. source: [author1987]")
+        if not keys and status != "assumed":
+            raise InputError(
+                self.place(),
+                f"a {status} value needs a source",
+                "add source: [key of references.bib], or status: assumed",
+            )
+        return tuple(keys)
+
+    def record(self) -> Record:
+        unit = self.unit()
+        distribution, status = self.choice("distribution", DISTRIBUTIONS), self.choice("status", STATUSES)
+        value = self.number("value", self.raw["value"], unit)
+        if distribution == "logit" and dimension_of(unit):
+            raise InputError(
+                self.place("distribution"), "logit is for shares, which have no unit", "lognormal or normal"
+            )
+        low, high = self.range(unit, value, distribution)
+        physical = self.bounds(unit, distribution)
+        note = self.raw.get("note")
+        if note is not None and not isinstance(note, str):
+            raise InputError(self.place("note"), "note must be text", "put quotes around it")
+        record = Record(
+            self.name,
+            value,
+            unit,
+            low,
+            high,
+            distribution,
+            self.between(distribution),
+            *physical,
+            status,
+            self.source(status),
+            note or "",
+            self.scope,
+        )
+        for key, number in (("value", value), ("range", low), ("range", high)):
+            check_physical(record, number, self.place(key))
+        return record
+
+
+def build_record(
+    name: str, raw: Mapping[str, Any], lines: Mapping[str, tuple[str, int]], scope: str, home: tuple[str, int]
+) -> Record:
+    """Check a merged raw record and convert it to internal units.
+
+    Parameters
+    ----------
+    name, scope
+        Of the record.
+    raw
+        The fields of the library, already merged over the definition.
+    lines
+        Field → (file, line) where it was written.
+    home
+        (file, line) of the record itself.
+
+    Raises
+    ------
+    InputError
+        With file, line and field, if anything is missing, unknown, inconsistent or not physical.
+    """
+    return _Reader(name, raw, lines, scope, home).record()

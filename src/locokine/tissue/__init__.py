@@ -1,0 +1,1 @@
+"""Geometries of a lesion (well-mixed, shells, cavity) and the operators on them."""

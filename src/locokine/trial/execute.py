@@ -1,0 +1,276 @@
+"""Run every arm of an experiment, in pieces that survive an interruption.
+
+Subjects are simulated in chunks; each finished chunk is one file, written whole or not at all, in a hidden folder of
+the output folder. A run that was killed finds them and goes on; since the bits of a subject do not depend on the chunk
+it is in, the result is the same. What identifies a run is its resolved input and the version of locokine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import locokine.outcome  # noqa: F401  tells results how outcomes are read
+from locokine import __version__
+from locokine.engine.run import ArmRun
+from locokine.errors import InputError
+from locokine.results.result import NAIVE, Result
+from locokine.results.schema import plain
+from locokine.results.store import FILES, disk_errors, read_manifest, write_atomic
+
+if TYPE_CHECKING:
+    from locokine.scenario.load import Experiment
+
+CHUNK = 64
+"""Subjects per chunk."""
+WORK = ".locokine-run"
+"""Hidden folder of an unfinished run inside the output folder."""
+
+Progress = Callable[[int, int, str], None]
+"""Called as `progress(done, total, what)`: hosts simulated, hosts in all, what is next."""
+
+
+@dataclass(frozen=True)
+class _Engine:
+    draw: Callable[..., Any]
+    simulate_arm: Callable[..., ArmRun]
+    simulate_rechallenge: Callable[..., ArmRun | None]
+
+
+def _engine() -> _Engine:
+    """The engine, imported when it is needed: compiling takes seconds."""
+    from locokine.engine.batch import simulate_arm, simulate_rechallenge
+    from locokine.population import draw
+
+    return _Engine(draw, simulate_arm, simulate_rechallenge)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not every system can say
+        return os.cpu_count() or 1
+
+
+def _code_hash() -> str:
+    from locokine._jit import source_hash
+
+    return source_hash()
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(plain(content), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def make_manifest(experiment: Experiment, command: str = "run") -> dict[str, Any]:
+    """Facts that identify a run; see `Result`. The same input and version give the same manifest."""
+    resolved = experiment.resolved()
+    host = experiment.library.hosts[experiment.host]
+    return {
+        "experiment": experiment.name,
+        "version": __version__,
+        "seed": experiment.seed,
+        "subjects": experiment.subjects,
+        "command": command,
+        "criteria": host.meta.get("criteria", "caliper"),
+        "input_hash": _hash([experiment.name, resolved, experiment.subjects, experiment.seed, __version__]),
+        "library_hash": str(experiment.library.digest),
+    }
+
+
+def run_experiment(
+    experiment: Experiment,
+    out: Path | str | None = None,
+    threads: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    *,
+    full: bool = False,
+) -> Result:
+    """Simulate all arms, and the rechallenge if there is one.
+
+    Parameters
+    ----------
+    experiment
+        What to run.
+    out
+        Folder for the result; None keeps it in memory. A finished result of the same run there is opened instead; an
+        unfinished one is continued.
+    threads
+        Threads to use; None takes all processors. The bits of the result do not depend on it.
+    force
+        Whether a result of another run in that folder may be replaced (it is, once this run has succeeded), and a
+        result of the same run computed again.
+    progress
+        Told after every chunk.
+    full
+        Store the day values of all subjects, not only of the first 50.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another run, cannot be written, or the disk is full.
+    KeyboardInterrupt
+        Passed on; the same call then continues.
+    """
+    threads = threads or _cores()
+    manifest = make_manifest(experiment)
+    if out is None:
+        runs, challenges = _simulate(experiment, _Memory(), threads, progress)
+        return Result(manifest, experiment.protocol, runs, challenges, experiment.resolved())
+    folder = Path(out)
+    finished = _check_folder(folder, manifest, force)
+    if finished:
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+        return Result.open(folder)
+    chunks = _Chunks.start(folder, manifest, force)
+    runs, challenges = _simulate(experiment, chunks, threads, progress)
+    result = Result(manifest, experiment.protocol, runs, challenges, experiment.resolved())
+    result.save(folder, full=full)
+    chunks.remove()
+    return result
+
+
+# ---------------------------------------------------------------------- the folder
+def _check_folder(folder: Path, manifest: dict[str, Any], force: bool) -> bool:
+    """Whether `folder` holds this very run, finished. Complains about another run unless `force`."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(str(folder), "is a file, not a folder", "choose another --out")
+    if force:
+        return False
+    remedy = "choose another --out, or replace it with --force"
+    found = read_manifest(folder)
+    if found is not None:
+        if found["input_hash"] == manifest["input_hash"]:
+            return True
+        raise InputError(str(folder), f"holds the result of another run ({_describe(found, manifest)})", remedy)
+    started = _read_identity(folder / WORK)
+    if started is not None and started["input_hash"] != manifest["input_hash"]:
+        raise InputError(str(folder), f"holds another run, unfinished ({_describe(started, manifest)})", remedy)
+    if started is None and any((folder / name).exists() for name in FILES):
+        raise InputError(str(folder), "holds files of a result that is not whole", remedy)
+    return False
+
+
+def _describe(found: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """In what the run that was found differs, as far as names and numbers tell."""
+    for name in ("experiment", "version", "seed", "subjects"):
+        if found.get(name) != manifest[name]:
+            return f"{name} {found.get(name)}, not {manifest[name]}"
+    return f"{found.get('experiment')} with other settings"
+
+
+def _read_identity(work: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads((work / "identity.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+class _Memory:
+    """Keeps no chunks: for a run in memory."""
+
+    def get(self, name: str) -> ArmRun | None:
+        return None
+
+    def put(self, name: str, run: ArmRun) -> None:
+        return None
+
+
+class _Chunks:
+    """Finished chunks of a run, one file each."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    @classmethod
+    def start(cls, folder: Path, manifest: dict[str, Any], force: bool) -> _Chunks:
+        """Open the chunks of this run, or start anew if there are none or other code made them."""
+        work = folder / WORK
+        identity = {**manifest, "code": _code_hash()}
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if force or _read_identity(work) != json.loads(json.dumps(identity)):
+                if work.exists():
+                    shutil.rmtree(work)
+                work.mkdir()
+                text = json.dumps(identity, indent=2).encode()
+                write_atomic(work / "identity.json", lambda stream: stream.write(text))
+        return cls(work)
+
+    def get(self, name: str) -> ArmRun | None:
+        """A chunk that was finished before; None if there is none, or it cannot be read."""
+        try:
+            return ArmRun.load(self.work / f"{name}.npz")
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def put(self, name: str, run: ArmRun) -> None:
+        """Keep a finished chunk."""
+        with disk_errors(self.work.parent):
+            write_atomic(self.work / f"{name}.npz", run.save)
+
+    def remove(self) -> None:
+        """Drop all chunks: the result is written."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+# ---------------------------------------------------------------------- simulating
+def _simulate(
+    experiment: Experiment, chunks: _Chunks | _Memory, threads: int, progress: Progress | None
+) -> tuple[dict[str, ArmRun], dict[tuple[str, str], ArmRun]]:
+    engine = _engine()
+    population = engine.draw(experiment)
+    protocol, again = experiment.protocol, experiment.protocol.rechallenge
+    lines = again.lines if again else ()
+    total = experiment.subjects * (len(protocol.arms) + len(lines))  # cured hosts come on top when they are known
+    done = 0
+
+    def tell(what: str) -> None:
+        if progress:
+            progress(done, max(total, done), what)
+
+    runs: dict[str, ArmRun] = {}
+    for number, arm in enumerate(protocol.arms):
+        parts = []
+        for first in range(0, experiment.subjects, CHUNK):
+            count = min(CHUNK, experiment.subjects - first)
+            tell(arm.name)
+            name = f"arm{number}-{first}"
+            part = chunks.get(name)
+            if part is None:
+                part = engine.simulate_arm(experiment, population, arm.name, first, count, threads)
+                chunks.put(name, part)
+            parts.append(part)
+            done += count
+        runs[arm.name] = ArmRun.concatenate(parts)
+    challenges: dict[tuple[str, str], ArmRun] = {}
+    for number, line in enumerate(lines):
+        for place, (arm, run) in enumerate([(NAIVE, None), *runs.items()]):
+            tell(f"{arm} challenged with {line}")
+            name = f"challenge{number}-{place}"
+            found = chunks.get(name)
+            if found is None:
+                found = engine.simulate_rechallenge(experiment, population, run, line, threads)
+                if found is not None:
+                    found = replace(found, end_state=None)
+                    chunks.put(name, found)
+            if found is not None:
+                challenges[(arm, line)] = found
+                done += found.subjects
+    tell("finished")
+    return {arm: replace(run, end_state=None) for arm, run in runs.items()}, challenges
+
+
+def is_finished(experiment: Experiment, folder: Path | str) -> bool:
+    """Whether a folder holds the finished result of this very experiment."""
+    found = read_manifest(Path(folder))
+    return found is not None and found["input_hash"] == make_manifest(experiment)["input_hash"]

@@ -1,0 +1,329 @@
+"""The command line: what it prints, and every way of ending it has."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from locokine import api
+from locokine.cli import main
+from locokine.cli.check import duration, number
+from locokine.cli.run import parse_settings, progress_bar
+from locokine.errors import InputError
+from locokine.parameters import load_library
+
+COMMANDS = ("new", "check", "run", "report", "audit", "schema", "parameters")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has a folder of its own as its current one, and a wide terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.fixture
+def mouse(tmp_path: Path) -> Path:
+    """A scenario as `locokine new mouse` writes it."""
+    return api.new("mouse", tmp_path / "mouse.yaml")
+
+
+def one_line(text: str) -> str:
+    """The only line of a text; fails if there are more, or a traceback."""
+    assert "Traceback" not in text
+    (line,) = text.strip().splitlines()
+    return line
+
+
+class TestHelp:
+    @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["parameters", "explain"]])
+    def test_every_help_text_says_research_use(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([*words, "--help"]) == 0
+        assert "research use only" in " ".join(capsys.readouterr().out.split()).lower()
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        import locokine
+
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == f"locokine {locokine.__version__}"
+
+    def test_nothing_asked_shows_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([]) == 2
+        captured = capsys.readouterr()
+        assert (captured.out + captured.err).count("Usage: locokine") == 1
+
+    def test_installed_command_ends_with_the_status(self) -> None:
+        code = "import sys; from locokine.cli import main; sys.exit(main())"
+        words = [sys.executable, "-c", code, "check", "nowhere.yaml"]
+        ended = subprocess.run(words, capture_output=True, text=True)
+        assert ended.returncode == 2
+        assert "nowhere.yaml" in one_line(ended.stderr)
+
+
+class TestNew:
+    @pytest.mark.parametrize("kind", ["mouse", "ascites", "melanoma", "intravenous"])
+    def test_writes_a_commented_scenario_that_loads(self, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["new", kind]) == 0
+        text = Path(f"{kind}.yaml").read_text(encoding="utf-8")
+        assert text.count("#") >= 3
+        assert api.load(f"{kind}.yaml").protocol.arms
+        assert f"locokine check {kind}.yaml" in capsys.readouterr().out
+
+    def test_never_replaces_a_file(self, mouse: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        mouse.write_text("mine")
+        assert main(["new", "mouse", str(mouse)]) == 2
+        assert "exists already" in one_line(capsys.readouterr().err)
+        assert mouse.read_text() == "mine"
+
+    def test_unknown_kind(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["new", "cow"]) == 2
+        line = one_line(capsys.readouterr().err)
+        assert "cow" in line
+        assert "mouse" in line
+
+    def test_folder_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["new", "mouse", "missing/mouse.yaml"]) == 2
+        assert "cannot be written" in one_line(capsys.readouterr().err)
+
+
+class TestCheck:
+    def test_shows_doses_in_every_unit(self, mouse: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """20,000 IU of 61 pg each are 1.22 µg, and at 15.3 kDa 0.08 nmol; five of them are 100,000 IU."""
+        assert main(["check", str(mouse)]) == 0
+        text = capsys.readouterr().out
+        row = next(line.split() for line in text.splitlines() if line.split()[:3] == ["each", "dose", "20,000"])
+        assert float(row[3]) == pytest.approx(1.22, rel=0.01)  # three digits are known
+        assert float(row[4]) == pytest.approx(0.080, rel=0.01)
+        assert "100,000" in text
+        for word in ("flank", "untreated", "Estimated time", "GB", "Rechallenge", "Research use only"):
+            assert word in text
+
+    def test_says_the_same_in_json(self, mouse: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["check", str(mouse), "--json", "--subjects", "7"]) == 0
+        about = json.loads(capsys.readouterr().out)
+        assert about["subjects"] == 7
+        assert about["arms"]["untreated"] == []
+        assert about["arms"]["intratumoural"][0]["per_dose"]["iu"] == pytest.approx(20_000)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "empty"),
+            ("arms: [", "line"),
+            ("experiment: a\nhots: dba2_mouse\n", "hots"),
+            ("- a\n- b\n", "mapping"),
+        ],
+    )
+    def test_a_malformed_file_is_one_line(
+        self, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "bad.yaml"
+        file.write_text(text)
+        assert main(["check", str(file)]) == 2
+        line = one_line(capsys.readouterr().err)
+        assert said in line
+        assert "bad.yaml" in line
+
+    def test_a_binary_file_is_one_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "bad.yaml").write_bytes(bytes(range(256)))
+        assert main(["check", "bad.yaml"]) == 2
+        one_line(capsys.readouterr().err)
+
+    def test_a_folder_is_not_a_scenario(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["check", str(tmp_path)]) == 2
+        one_line(capsys.readouterr().err)
+
+    def test_numbers_and_durations_are_readable(self) -> None:
+        assert [number(value) for value in (None, 0.0800123, 1.2e6, 999.99)] == ["–", "0.08001", "1,200,000", "1000"]
+        assert [duration(s) for s in (0.1, 60, 600, 7200)] == ["about 1 s", "about 60 s", "about 10 min", "about 2.0 h"]
+
+
+class TestRunInput:
+    """Bad input of `run`: status 2, one line, nothing simulated and nothing written."""
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--subjects", "0"], "subjects"),
+            (["--subjects", "-3"], "subjects"),
+            (["--subjects", "many"], "--subjects"),
+            (["--seed", "-1"], "seed"),
+            (["--threads", "0"], "--threads"),
+            (["--set", "direct_ec50"], "NAME=VALUE"),
+            (["--set", "=3 nM"], "NAME=VALUE"),
+            (["--set", "no_such_parameter=3 nM"], "no_such_parameter"),
+            (["--set", "direct_ec50=3"], "unit"),
+            (["--set", "direct_ec50=3 mm"], "3 mm"),
+            (["--set", "direct_ec50=-3 nM"], "direct_ec50"),
+            (["--set", "direct_ec50=nan nM"], "nan"),
+            (["--set", "direct_ec50=3 nM", "--set", "direct_ec50=4 nM"], "twice"),
+            (["--nonsense"], "--nonsense"),
+        ],
+    )
+    def test_one_line(
+        self, options: list[str], said: str, mouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["run", str(mouse), "--out", str(tmp_path / "out"), *options]) == 2
+        assert said in one_line(capsys.readouterr().err)
+        assert not (tmp_path / "out").exists()
+
+    def test_out_is_needed(self, mouse: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["run", str(mouse)]) == 2
+        assert "out" in one_line(capsys.readouterr().err)
+
+    def test_out_that_is_a_file(self, mouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "out").write_text("mine")
+        assert main(["run", str(mouse), "--out", str(tmp_path / "out"), "--subjects", "1"]) == 2
+        assert "out" in one_line(capsys.readouterr().err.splitlines()[-1])
+        assert (tmp_path / "out").read_text() == "mine"
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+    def test_a_folder_that_may_not_be_written(
+        self, mouse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        assert main(["run", str(mouse), "--out", str(tmp_path / "locked" / "out"), "--subjects", "1"]) == 2
+        assert "locked" in one_line(capsys.readouterr().err.splitlines()[-1])
+
+    def test_settings_are_split_at_the_first_equals_sign(self) -> None:
+        assert parse_settings([" a = 1 nM", "sl2.b=x=y"]) == {"a": "1 nM", "sl2.b": "x=y"}
+        with pytest.raises(InputError, match="twice"):
+            parse_settings(["a=1 nM", "a = 1 nM"])
+
+
+def failing(error: BaseException) -> Callable[..., Any]:
+    """A stand-in for the simulation that ends in an error."""
+
+    def run_experiment(*_: object, **__: object) -> None:
+        raise error
+
+    return run_experiment
+
+
+class TestEndings:
+    """What the shell is told when a simulation does not come to its end."""
+
+    def end(self, error: BaseException, mouse: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+        monkeypatch.setattr("locokine.trial.execute.run_experiment", failing(error))
+        return main(["run", str(mouse), "--out", "out"])
+
+    def test_interruption_is_130_and_says_how_to_go_on(
+        self, mouse: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.end(KeyboardInterrupt(), mouse, monkeypatch) == 130
+        message = " ".join(capsys.readouterr().err.split())
+        assert "interrupted" in message
+        assert "same command goes on" in message
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (InputError("out", "holds the results of another run", "use --force"), "another run"),
+            (OSError(errno.ENOSPC, "No space left on device", "out/a"), "disk is full"),
+            (PermissionError(errno.EACCES, "Permission denied", "out"), "permission denied"),
+            (MemoryError(), "memory"),
+        ],
+    )
+    def test_what_the_user_can_mend_is_2(
+        self,
+        error: Exception,
+        said: str,
+        mouse: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        assert self.end(error, mouse, monkeypatch) == 2
+        text = capsys.readouterr().err
+        assert said in text
+        assert "Traceback" not in text
+
+    def test_a_fault_of_ours_is_1_and_the_traceback_is_in_a_file(
+        self, mouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.end(ZeroDivisionError("somewhere deep"), mouse, monkeypatch) == 1
+        text = capsys.readouterr().err
+        assert "Traceback" not in text
+        assert "ZeroDivisionError: somewhere deep" in text
+        (file,) = tmp_path.glob("locokine-fault-*.txt")
+        assert str(file) in text
+        assert "Traceback" in file.read_text()
+        assert "run_experiment" in file.read_text()
+
+
+class TestProgress:
+    def test_lines_in_a_log(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No terminal: a line at most every ten seconds and one at the end; subjects kept from before do not count."""
+        import io
+
+        from rich.console import Console
+
+        clock = iter([0.0, 1.0, 11.0, 12.0])
+        monkeypatch.setattr("locokine.cli.run.time.monotonic", lambda: next(clock))
+        stream = io.StringIO()
+        with progress_bar(Console(file=stream, width=120)) as show:
+            for done in (40, 50, 95, 100):  # 40 were there from before
+                show(done, 100, "untreated")
+        lines = stream.getvalue().splitlines()
+        assert lines == ["95/100 subjects (untreated), 5.0 subjects/s", "100/100 subjects (untreated), 5.0 subjects/s"]
+
+
+class TestParameters:
+    def test_lists_every_record_with_its_unit(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["parameters"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 1 + len(list(load_library().records()))
+        assert all(len(line.split("\t")) == 7 for line in lines)
+
+    @pytest.mark.parametrize("words", [["parameters", "--filter"], ["parameters", "list", "--filter"]])
+    def test_filter(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([*words, "Direct EC50"]) == 0
+        header, *lines = capsys.readouterr().out.splitlines()
+        assert header.startswith("owner")
+        assert lines
+        assert all("direct_ec50" in line for line in lines)
+
+    def test_explain_says_value_range_status_and_reference(self, capsys: pytest.CaptureFixture[str]) -> None:
+        (record,) = load_library().find("direct_ec50")
+        assert main(["parameters", "explain", "direct_ec50"]) == 0
+        text = capsys.readouterr().out
+        for part in (record.text(), "90 % range", record.status, record.note, *record.source):
+            assert part in text
+
+    def test_explain_proposes_a_name(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["parameters", "explain", "direct_ec5"]) == 2
+        assert "did you mean direct_ec50" in one_line(capsys.readouterr().err)
+
+    def test_cite_lists_each_reference_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["parameters", "cite"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        used = {key for record in load_library().records() for key in record.source}
+        assert sorted(line.split("]")[0].removeprefix("[") for line in lines) == sorted(used)
+
+
+def test_schema_is_json_schema_of_the_shipped_scenarios(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import jsonschema
+    from ruamel.yaml import YAML
+
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    files = sorted(examples.glob("*.yaml"))
+    assert len(files) >= 5
+    for file in files:
+        content = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+        jsonschema.validate(content, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**content, "nonsense": 1}, schema)
+
+
+def test_report_of_a_folder_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no finished result" in one_line(capsys.readouterr().err)
