@@ -186,6 +186,16 @@ def repository_files() -> list[Path]:
     return [ROOT / name for name in listed if (ROOT / name).is_file()]
 
 
+@pytest.mark.parametrize("page", ["data_dictionary", "parameters"])
+def test_generated_pages_of_the_docs_are_current(page: str) -> None:
+    """`make docs` writes them from the package; a changed variable or parameter needs it again."""
+    import runpy
+
+    module = runpy.run_path(str(ROOT / "docs" / "scripts" / f"{page}.py"))
+    made = module["page"](*([module["load_library"]()] if page == "parameters" else []))
+    assert (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") == made, "run `make docs`"
+
+
 TEXT = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".txt", ".cfg", ".lock", ".html", ".cff", ".bib", ".ipynb", "")
 MACHINE_PATH = re.compile(r"(?<![\w./:~-])/(?:root|home|Users|work|farm|opt|mnt)/\w")
 REGISTRIES = re.compile(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -327,3 +329,98 @@ def test_schema_is_json_schema_of_the_shipped_scenarios(examples: Path, capsys: 
 def test_report_of_a_folder_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "no finished result" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.slow
+class TestRun:
+    """The real engine, on the smallest of the shipped examples (a fluid cavity, no shells)."""
+
+    def run(self, examples: Path, out: Path, *options: str) -> int:
+        return main(["run", str(examples / "ascites_sl2.yaml"), "--out", str(out), "--subjects", "3", *options])
+
+    def test_result_table_report_and_again(
+        self, examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "out"
+        assert self.run(examples, out) == 0
+        first = capsys.readouterr().out
+        arms = list(json.loads((out / "summary.json").read_text())["arms"])
+        for part in (*arms, "CR/PR/SD/PD", "Sources of the numbers", str(out / "report.html"), "Research use only"):
+            assert part in first
+        page = (out / "report.html").read_bytes()
+        assert self.run(examples, out) == 0  # the finished run is shown again
+        assert capsys.readouterr().out == first
+        assert (out / "report.html").read_bytes() == page
+        assert main(["report", str(out)]) == 0
+        assert str(out / "report.html") in capsys.readouterr().out
+
+    def test_json_is_the_summary_and_nothing_else(
+        self, examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "out"
+        assert self.run(examples, out, "--json", "--no-report") == 0
+        assert json.loads(capsys.readouterr().out) == json.loads((out / "summary.json").read_text())
+        assert not (out / "report.html").exists()
+
+    def test_another_run_needs_force(self, examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "out"
+        assert self.run(examples, out, "--no-report") == 0
+        before = (out / "summary.json").read_bytes()
+        capsys.readouterr()
+        assert self.run(examples, out, "--no-report", "--seed", "2") == 2
+        assert "--force" in one_line(capsys.readouterr().err)
+        assert (out / "summary.json").read_bytes() == before
+        assert self.run(examples, out, "--no-report", "--seed", "2", "--force") == 0
+        assert json.loads((out / "summary.json").read_text())["seed"] == 2
+
+    def test_interrupted_and_resumed_gives_the_same_bytes(self, examples: Path, tmp_path: Path) -> None:
+        code = "import sys; from locokine.cli import main; sys.exit(main())"
+        words = [sys.executable, "-c", code, "run", str(examples / "ascites_sl2.yaml"), "--subjects", "200"]
+        words += ["--no-report", "--out"]
+        whole, broken = tmp_path / "whole", tmp_path / "broken"
+        assert subprocess.run([*words, str(whole)], capture_output=True).returncode == 0
+        process = subprocess.Popen([*words, str(broken)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        deadline = time.monotonic() + 120.0
+        while not list(broken.glob(".locokine-run/*.npz")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        message = process.communicate()[1]
+        assert process.returncode == 130
+        assert "interrupted" in message
+        assert not (broken / "summary.json").exists()
+        assert subprocess.run([*words, str(broken)], capture_output=True).returncode == 0
+        for name in ("summary.json", "subjects.parquet", "events.parquet"):
+            assert (broken / name).read_bytes() == (whole / name).read_bytes()
+
+    def test_notebook_methods(self, examples: Path) -> None:
+        experiment = api.load(examples / "ascites_sl2.yaml", subjects=2)
+        html = experiment._repr_html_()  # type: ignore[attr-defined]
+        assert "aldesleukin 20000 IU" in html or "U[" in html
+        result = api.twin(experiment, off={"leak"}).run()  # type: ignore[attr-defined]
+        assert not any(on for name, on in result.scenario["switches"].items() if name.startswith("leak_"))
+        assert "CR/PR/SD/PD" in result._repr_html_()
+        assert result.plot_survival()._repr_png_()[:4] == b"\x89PNG"
+        assert len(result.subjects) == 2 * len(result.arms)
+
+
+class TestTwin:
+    def test_groups_are_resolved_and_nothing_else_changes(self, mouse: Path) -> None:
+        experiment = api.load(mouse)
+        off = api.twin(experiment, off={"leak"})
+        assert {name for name, on in off.switches.items() if not on} == {
+            "leak_direct",
+            "leak_thrombotic",
+            "leak_lymphocyte",
+        }
+        assert off.protocol.arms == experiment.protocol.arms
+        assert off.overrides == experiment.overrides
+        assert api.twin(off, on="leak").switches == dict.fromkeys(off.switches, True)
+        assert not experiment.switches
+
+    def test_unknown_mechanism(self, mouse: Path) -> None:
+        with pytest.raises(InputError, match="lek"):
+            api.twin(api.load(mouse), off={"lek"})
+
+    def test_both_off_and_on(self, mouse: Path) -> None:
+        with pytest.raises(InputError, match="both off and on"):
+            api.twin(api.load(mouse), off="leak", on={"leak"})

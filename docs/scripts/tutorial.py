@@ -51,7 +51,7 @@ answered with file, line, field and remedy.""",
         """experiment = lk.load("mouse.yaml", subjects=16)
 experiment""",
     ),
-    ("code", "lk.estimate(experiment)"),
+    ("code", 'cost = lk.estimate(experiment)\nprint(f"about {cost.seconds:.0f} s, {cost.memory / 1e9:.1g} GB")'),
     (
         "code",
         """try:

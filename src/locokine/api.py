@@ -407,6 +407,14 @@ def _experiment_html(self: Experiment) -> str:
     return head + _html_table(("arm", "dosing", "doses", "µg in all"), rows) + f"<em>{RESEARCH_USE}</em>"
 
 
+def _experiment_text(self: Experiment) -> str:
+    """One line: the whole content of an experiment, library included, would fill pages."""
+    return (
+        f"<locokine experiment: {self.name}, host {self.host}, {len(self.protocol.arms)} arms, "
+        f"{self.subjects} subjects each, seed {self.seed}; research use only>"
+    )
+
+
 def _plot(name: str) -> Callable[..., Any]:
     """Return a method of results that draws one figure and can show it in any notebook."""
 
@@ -428,7 +436,7 @@ def _plot(name: str) -> Callable[..., Any]:
 def _attach() -> None:
     """Give experiments and results the methods that people expect on them."""
     methods: dict[type, dict[str, Callable[..., Any]]] = {
-        Experiment: {"run": run, "twin": twin, "_repr_html_": _experiment_html},
+        Experiment: {"run": run, "twin": twin, "_repr_html_": _experiment_html, "__repr__": _experiment_text},
         Result: {"_repr_html_": _result_html} | {f"plot_{name}": _plot(name) for name in PLOTS},
     }
     for owner, named in methods.items():

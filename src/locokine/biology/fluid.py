@@ -36,10 +36,14 @@ def stiffness(modulus: float, strain: float, cap: float) -> float:
 
 
 @law
-def lymph_conductance(normal: float, pressure: float, opening: float) -> float:
-    """Lymph uptake per pressure; rises with tissue pressure (initial lymphatics are pulled open), up to fourfold."""
-    x = positive(pressure, 0.1)
-    return normal * (1.0 + 3.0 * x / (x + opening))
+def lymph_conductance(normal: float, above: float, most: float, resting: float) -> float:
+    """Lymph uptake per pressure at `above` mmHg over the pressure where lymph stops.
+
+    Flow is `normal` x `above` for small pressures and at most `most` times the flow at `resting` mmHg: initial
+    lymphatics are pulled open, then the collectors limit (Aukland & Reed 1993).
+    """
+    x = positive(above, 0.05) / resting
+    return normal * most / (most - 1.0 + x)
 
 
 @law

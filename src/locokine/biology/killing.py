@@ -10,12 +10,12 @@ from locokine._jit import law
 
 
 @law
-def per_target(killers: float, targets: float, per_day: float, half: float) -> float:
+def per_target(killers: float, targets: float, fastest: float, half: float) -> float:
     """Rate at which a target dies, 1/h, from the densities of armed killers and of all targets (per mm³).
 
-    Neutral value 0 (no killers, or `per_day` = 0).
+    `fastest` in targets per killer and h. Neutral value 0 (no killers, or `fastest` = 0).
     """
-    return per_day / 24.0 * killers / (half + killers + targets)
+    return fastest * killers / (half + killers + targets)
 
 
 @law

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from locokine._jit import law
 
-MOLECULES_PER_SECOND = 3600.0 / 6.02214076e8
-"""1 molecule per cell and second in fmol per cell and h."""
+MOLECULE = 1.0 / 6.02214076e8
+"""One molecule in fmol."""
 
 
 @law
@@ -19,11 +19,11 @@ def occupancy(c: float, kd: float) -> float:
 
 @law
 def uptake_coefficient(cells: float, fastest: float, kd: float, c: float) -> float:
-    """Uptake by `cells` per concentration, mm³/h: V/(K + c); `fastest` in molecules per cell and second."""
-    return cells * fastest * MOLECULES_PER_SECOND / (kd + c)
+    """Uptake by `cells` per concentration, mm³/h: V/(K + c); `fastest` in molecules per cell and h."""
+    return cells * fastest * MOLECULE / (kd + c)
 
 
 @law
 def secretion(cells: float, rate: float) -> float:
-    """IL-2 made by `cells` activated T cells, fmol/h; `rate` in molecules per cell and second."""
-    return cells * rate * MOLECULES_PER_SECOND
+    """IL-2 made by `cells` activated T cells, fmol/h; `rate` in molecules per cell and h."""
+    return cells * rate * MOLECULE

@@ -59,7 +59,8 @@ def run(
             with messages.status("Writing the report ..."):
                 api.write_report(result, experiment, out)
     except KeyboardInterrupt:
-        messages.print(f"locokine: interrupted; what is finished is kept in {out}, the same command goes on from there")
+        told = f"locokine: interrupted; what is finished is kept in {out}, the same command goes on from there"
+        messages.print(told, soft_wrap=True)
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False))
@@ -129,4 +130,6 @@ class _Notes:
         if seconds < NOTE_EVERY and (done < total or not subjects):
             return
         self.last = now, done
-        self.console.print(f"{done}/{total} subjects ({what}), {subjects / max(seconds, 1e-3):.1f} subjects/s")
+        self.console.print(
+            f"{done}/{total} subjects ({what}), {subjects / max(seconds, 1e-3):.1f} subjects/s", soft_wrap=True
+        )

@@ -60,7 +60,9 @@ def exchange(x, a, b, p, l):
     tangent = tangent + a.core * a.cavity * (p.cavity_modulus - tangent)
     in_rim = 1.0 - a.core
     lymph_normal = p.lymph_conductance * volume * in_rim + p.cavity_lymph * p.cavity_area * a.core * a.cavity
-    lymph = fluid.lymph_conductance(lymph_normal, a.pressure - p.lymph_pressure, p.lymph_opening)
+    lymph = fluid.lymph_conductance(
+        lymph_normal, a.pressure - p.lymph_pressure, p.lymph_most, p.normal_rest_pressure - p.lymph_pressure
+    )
     permeable = surface * open_share * endothelium.fold(p.leak_permeability_fold, leak)
     protein_ps = permeable * mix(a.core, p.protein_permeability, p.protein_permeability_normal)
     flow = p.flow_normal * x.vessels / p.vessel_density * x.perfusion

@@ -188,14 +188,22 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
         else:
             share[k] = w[k * SHELL + T.volume + s]
         rim += share[k]
+    p = load_host(b.host, ZERO, s)
+    room = 0.0  # what the rim holds before it is as full as tissue gets; the rest spreads in the subcutis around it
     for k in range(cores, n):
-        share[k] *= (1.0 - inside) / max(rim, 1e-30)
+        o = k * SHELL
+        dry = w[o + T.volume + s] - w[o + T.fluid + s]
+        room += max(p.strain_cap * (1.0 + p.normal_fluid_ratio) * dry + p.normal_fluid_ratio * dry - w[o + T.fluid + s], 0.0)
+    around = (1.0 - inside) * max(1.0 - room / max((1.0 - inside) * volume, 1e-9), 0.0)
+    for k in range(cores, n):
+        share[k] *= (1.0 - inside - around) / max(rim, 1e-30)
+    b.pools[np.uint64(agent) * POOLS + A.subcutis + s] += around * amount
     for k in range(n):
         o, q = k * SHELL, (np.uint64(agent) * n + k) * SOL
         solute[q + S.amount + s] += share[k] * amount
         w[o + T.fluid + s] += share[k] * volume
         solute[q + S.concentration + s] = solute[q + S.amount + s] / w[o + T.fluid + s]
-    lesion[L.fluid_injected + s] += volume
+    lesion[L.fluid_injected + s] += (1.0 - around) * volume
     b.injected[l, s] = 1.0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from locokine._jit import kernel
 from locokine.engine import body_pass, events, report_pass, tissue_pass
 from locokine.tissue import shells
-from locokine.tissue.layout import CARRIERS, POOLS, SHELL, SOL, B, C, L, S, T, W, load_host
+from locokine.tissue.layout import CARRIERS, POOLS, SHELL, SOL, A, B, C, L, S, T, W, load_host
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
@@ -76,12 +76,13 @@ def fine_step(b, plan, time, h, weight, present):
             lymph[s] = 0.0
             lost[s] = 0.0
             b.flux[3, s] = 0.0
+            b.flux[4, s] = 0.0
         if g == 0:
             body_pass.node_secretion(b.node, b.host, plan.antigens, b.flux[3])
         for l in range(b.tissue.shape[0]):
             if time >= plan.implant_time[l]:
                 shells.step_solute(b.tissue[l], b.solute[l], g * plan.shells * SOL, plan.shells, b.plasma, g * W, blood,
-                                   lymph, lost, h)
+                                   lymph, lost, b.flux[4], h)
                 for s in range(W):
                     for k in range(plan.shells):
                         b.ledger[g, 1, s] += h * b.solute[l, (g * plan.shells + k) * SOL + S.source + s]
@@ -90,6 +91,7 @@ def fine_step(b, plan, time, h, weight, present):
             b.ledger[g, 2, s] += blood[s]
             b.ledger[g, 3, s] += lymph[s]
             b.ledger[g, 4, s] += lost[s]
+            b.pools[g * POOLS + A.subcutis + s] += b.flux[4, s]
         body_pass.pools_pass(b.pools, b.plasma, b.body, b.host, b.agent[g], g * POOLS, b.rate[g],
                              blood, lymph, b.flux[3], b.entered[g], b.ledger[g], h)
     for l in range(b.tissue.shape[0]):
@@ -137,38 +139,32 @@ def slow_step(b, plan, time, dt):
 
 
 @kernel
-def write_outputs(b, plan, i, time, daily_lesion, daily_body, series_lesion, series_body, fields):
-    """Write whatever is due at grid point `i`; hosts that are dead stay nan."""
-    daily, series, field = plan.output[i, 0], plan.output[i, 1], plan.output[i, 2]
+def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, fields):
+    """Write what is due at grid point `i`: columns `daily` or `series` of the output, and fields; the dead stay nan."""
     if daily < 0 and series < 0 and field < 0:
         return
+    at = max(daily, series)
     body_pass.outputs_pass(b.body, b.host)
-    report_pass.report_body(b, plan, b.report_body)
-    for s in range(W):
-        if b.end_time[s] >= time:
-            for v in range(daily_body.shape[0]):
-                if daily >= 0:
-                    daily_body[v, daily, s] = b.report_body[v, s]
-                if series >= 0:
-                    series_body[v, series, s] = b.report_body[v, s]
+    if at >= 0:
+        report_pass.report_body(b, plan, b.report_body)
+        for s in range(W):
+            if b.end_time[s] >= time:
+                for v in range(out_body.shape[0]):
+                    out_body[v, at, s] = b.report_body[v, s]
     for l in range(b.tissue.shape[0]):
         if time < plan.implant_time[l]:
             for s in range(W):
-                if daily >= 0:
-                    daily_lesion[2, l, daily, s] = 0.0
-                if series >= 0:
-                    series_lesion[2, l, series, s] = 0.0
+                if at >= 0:
+                    out_lesion[2, l, at, s] = 0.0
             continue
         tissue_pass.exchange_pass(b.tissue[l], plan.shells, b.body, b.host, b.line[l])
         shells.place_shells(b.tissue[l], b.lesion[l], plan.shells, plan.cores, b.scratch[0])
-        report_pass.report_lesion(b, plan, l, b.report_lesion)
-        for s in range(W):
-            if b.end_time[s] >= time:
-                for v in range(daily_lesion.shape[0]):
-                    if daily >= 0:
-                        daily_lesion[v, l, daily, s] = b.report_lesion[v, s]
-                    if series >= 0:
-                        series_lesion[v, l, series, s] = b.report_lesion[v, s]
+        if at >= 0:
+            report_pass.report_lesion(b, plan, l, b.report_lesion)
+            for s in range(W):
+                if b.end_time[s] >= time:
+                    for v in range(out_lesion.shape[0]):
+                        out_lesion[v, l, at, s] = b.report_lesion[v, s]
         if field >= 0:
             report_pass.report_field(b, plan, l, fields[:, l, field])
 
@@ -198,6 +194,8 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         if i < steps:
             dt = plan.step[i]
         events.grade_pass(b, plan, time, dt)
+        # a day's value is that before the dose of the day; the series show the moment after it
+        write_outputs(b, plan, i, time, plan.output[i, 0], -1, -1, daily_lesion, daily_body, fields)
         for d in range(plan.dose_first[i], plan.dose_first[i + 1]):
             present[plan.dose_agent[d]] = 1
             for s in range(W):
@@ -212,7 +210,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
                     present[plan.dose_agent[d]] = 1
                     events.infuse(b, plan, d)
         report_pass.track_exposure(b, plan, time, 0.0)
-        write_outputs(b, plan, i, time, daily_lesion, daily_body, series_lesion, series_body, fields)
+        write_outputs(b, plan, i, time, -1, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
         if i == steps:
             break
         for l in range(b.tissue.shape[0]):

@@ -8,12 +8,11 @@ from locokine._jit import kernel
 from locokine.biology.arithmetic import largest
 from locokine.engine.variables import LESION
 from locokine.tissue.layout import (
-    NODE, SHELL, SOL, B, L, N, S, T, W, load_body_outputs, load_host, load_line,
+    NODE, POOLS, SHELL, SOL, A, B, L, N, S, T, W, load_body_outputs, load_host, load_line,
 )
 
 ZERO = np.uint64(0)
 V = {variable.name: i for i, variable in enumerate(LESION)}
-SUMS = 24
 
 
 @kernel
@@ -45,7 +44,8 @@ def report_lesion(b, plan, l, out):
             out[17, s] += volume * w[o + T.e_thrombotic + s]
             out[18, s] += volume * w[o + T.e_lymphocyte + s]
             out[21, s] += w[o + T.erythrocytes + s]
-            out[22, s] += w[o + T.fluid + s] * w[o + T.il2 + s]
+            for g in range(plan.agents):
+                out[22, s] += b.potency[g, s] * solute[(g * n + k) * SOL + S.amount + s]
             out[23, s] += solute[k * SOL + S.amount + s]
             out[24, s] += w[o + T.protein + s]
             out[27, s] += w[o + T.nk + s]
@@ -100,10 +100,11 @@ def report_body(b, plan, out):
     """The host's quantities into `out` (variables, WIDTH)."""
     for s in range(W):
         o, p = load_body_outputs(b.body, ZERO, s), load_host(b.host, ZERO, s)
-        out[0, s] = b.body[B.il2_plasma + s]
-        out[1, s] = b.body[B.il2_node + s]
-        for v in range(2, 7):
+        for v in range(7):
             out[v, s] = 0.0
+        for g in range(plan.agents):
+            out[0, s] += b.potency[g, s] * b.plasma[g * W + s]
+            out[1, s] += b.potency[g, s] * b.pools[g * POOLS + A.node + s] / p.node_volume
         for g in range(plan.antigens):
             q = g * NODE
             out[2, s] += b.node[q + N.dendritic + s]
@@ -136,7 +137,10 @@ def report_field(b, plan, l, out):
         for s in range(W):
             volume = w[o + T.volume + s]
             out[0, k, s] = w[o + T.outer_radius + s]
-            out[1, k, s] = w[o + T.il2 + s]
+            out[1, k, s] = 0.0
+            for g in range(plan.agents):
+                q = (g * plan.shells + k) * SOL
+                out[1, k, s] += b.potency[g, s] * b.solute[l, q + S.amount + s] / w[o + T.fluid + s]
             out[2, k, s] = w[o + T.pressure + s]
             out[3, k, s] = w[o + T.fluid + s] / volume
             out[4, k, s] = w[o + T.leak + s]
@@ -174,7 +178,7 @@ def track_exposure(b, plan, time, dt):
                         amount = 0.0
                         fluid = 1e-12
                         for k in range(start, stop):
-                            amount += b.solute[l, (np.uint64(g) * plan.shells + k) * SOL + S.amount + s]
+                            amount += b.solute[l, (g * plan.shells + k) * SOL + S.amount + s]
                             fluid += b.tissue[l, k * SHELL + T.fluid + s]
                         c += amount / fluid
                 c = c / max(count, 1.0)
@@ -187,9 +191,9 @@ def track_exposure(b, plan, time, dt):
             active = 0.0
             for g in range(agents):
                 if place == 2:
-                    c = b.pools[np.uint64(g) * np.uint64(5) * W + np.uint64(4) * W + s] / p.node_volume
+                    c = b.pools[g * POOLS + A.node + s] / p.node_volume
                 else:
-                    c = b.plasma[np.uint64(g) * W + s]
+                    c = b.plasma[g * W + s]
                 active += b.potency[g, s] * c
                 b.auc[place, g, s] += alive * dt * c
                 b.peak[place, g, s] = max(b.peak[place, g, s], alive * c)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from locokine.biology import fluid, permeability
 
 Array = NDArray[np.float64]
+NM = 1e6
+"""nm in a mm."""
 SMALL_PORE, LARGE_PORE = 4.5, 500.0
 SMALL_AREA, LARGE_AREA = 1.76, 0.065
 """Two-pore wall of tumour vessels, nm and 1/mm (Schmidt & Wittrup 2009)."""
@@ -48,10 +50,10 @@ def resting_protein(p: Mapping[str, Array]) -> Array:
 
 def agent(p: Mapping[str, Array]) -> dict[str, Array]:
     """Return permeability (mm/h) and diffusivity (mm²/h) of an agent in tumour and host tissue, from its radius."""
-    radius = p["radius"]
+    radius = p["radius"] * NM
     renkin = np.vectorize(permeability.renkin)
     free = permeability.free_diffusion.py_func(radius)
-    wall = free * (SMALL_AREA * renkin(radius / SMALL_PORE) + LARGE_AREA * renkin(radius / LARGE_PORE)) * 10.0
+    wall = free * (SMALL_AREA * renkin(radius / SMALL_PORE) + LARGE_AREA * renkin(radius / LARGE_PORE))
     return {
         "permeability": wall,
         "permeability_normal": NORMAL_WALL * wall,

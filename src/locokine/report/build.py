@@ -1,4 +1,4 @@
-"""The report: one HTML file that opens offline, with every figure and table of a result and where its numbers come from."""
+"""The report: one HTML file that opens offline, with every figure and table and where its numbers come from."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def context(result: Any, experiment: Experiment) -> dict[str, Any]:
     """Everything that the template shows."""
     from locokine.scenario.describe import describe
 
-    manifest = result.manifest
+    manifest, window = result.manifest, treatment_window(result)
     return {
         "title": str(manifest.get("experiment", experiment.name)).replace("_", " "),
         "asked": describe(experiment),
@@ -96,7 +96,8 @@ def context(result: Any, experiment: Experiment) -> dict[str, Any]:
         "research_use": RESEARCH_USE,
         "short": in_short(result),
         "figures": _inline(result),
-        "window": treatment_window(result),
+        "window": window,
+        "window_is_whole": window is not None and window[1] > max(_dose_days(result), default=0.0),
         "pictured": _pictured(result),
         "lesions": tables.lesion_table(experiment),
         "doses": tables.dose_table(experiment),
@@ -127,6 +128,10 @@ def _facts(result: Any, experiment: Experiment) -> list[tuple[str, str]]:
         ("seed", str(manifest["seed"])),
         ("version", f"locokine {manifest['version']}"),
     ]
+
+
+def _dose_days(result: Any) -> list[float]:
+    return [dose.time / 24.0 for arm in result.protocol.arms for dose in arm.doses]
 
 
 def _inline(result: Any) -> dict[str, dict[str, Any]]:

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from locokine.report import style
+from locokine.report.figures_bars import plot_deaths, plot_exposure, plot_toxicity
 from locokine.report.figures_chain import plot_chain, treatment_window
 from locokine.report.figures_fields import has_fields, plot_fields
-from locokine.report.figures_outcome import (
-    plot_deaths,
-    plot_exposure,
-    plot_spider,
-    plot_survival,
-    plot_toxicity,
-    plot_waterfall,
-)
+from locokine.report.figures_outcome import plot_spider, plot_survival, plot_waterfall
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ class Curve(NamedTuple):
     over_lesions: Literal["sum", "mean", "body"]
     label: str
     colour: str
-    line: str = "-"
+    line: Literal["-", "--", ":"] = "-"
     band: bool = True
 
 
@@ -177,7 +178,7 @@ def over_lesions(data: Any, variable: str, how: str) -> Array:
 
 
 def quantiles(values: Array) -> tuple[Array, Array, Array, Array]:
-    """10 %, 50 % and 90 % over subjects that have a value, and the share of subjects that do. Input (times, subjects)."""
+    """10, 50 and 90 % over subjects that have a value, and the share of those; `values` has shape (times, subjects)."""
     low, middle, high = quantile(values, (0.1, 0.5, 0.9))
     return low, middle, high, np.isfinite(values).mean(axis=1)
 
@@ -190,13 +191,16 @@ def first_dose_day(result: Any) -> float:
     return max((lesion.day for lesion in result.protocol.lesions), default=0.0)
 
 
-def treatment_window(result: Any, after: float = 10.0) -> tuple[float, float] | None:
-    """Days from 2 before the first to `after` past the last dose; none if that is most of the follow-up or no dose."""
+def treatment_window(result: Any, after: float = 10.0, most: float = 28.0) -> tuple[float, float] | None:
+    """Days worth a closer look: from 2 before the first dose to `after` past the last, at most `most` past the first.
+
+    None if that is most of the follow-up, or if there is no dose.
+    """
     times = [dose.time / 24.0 for arm in result.protocol.arms for dose in arm.doses]
     end = result.protocol.follow_up / 24.0
     if not times:
         return None
-    first, last = max(min(times) - 2.0, 0.0), min(max(times) + after, end)
+    first, last = max(min(times) - 2.0, 0.0), min(max(times) + after, min(times) + most, end)
     return (first, last) if last - first < 0.7 * end else None
 
 
@@ -219,7 +223,7 @@ def thin(time: Array, curves: Array, tolerance: float = 0.004) -> NDArray[np.int
     edges = np.flatnonzero((finite[:, 1:] != finite[:, :-1]).any(axis=0))
     keep = {0, time.size - 1, *edges.tolist(), *(edges + 1).tolist()}
     fixed = sorted(keep)
-    stack = list(zip(fixed[:-1], fixed[1:], strict=True))
+    stack = list(pairwise(fixed))
     while stack:
         a, b = stack.pop()
         if b - a < 2:
@@ -322,8 +326,8 @@ def _arrow(figure: Figure, y_from: float, y_to: float, width: float, total: floa
         FancyArrowPatch(
             (x, y_from / total), (x, y_to / total), transform=figure.transFigure, arrowstyle="-|>",
             mutation_scale=9, linewidth=1.1, color="#8A8A8A", shrinkA=0, shrinkB=0,
-        )  # fmt: skip
-    )
+        )
+    )  # fmt: skip
 
 
 def _column_title(axes: Axes, arm: str, characters: int) -> None:
@@ -354,8 +358,8 @@ def plot_chain(
     """
     names = list(arms if arms is not None else [arm.name for arm in result.protocol.arms])[:_MAX_COLUMNS]
     series = result.series
-    if days is not None:
-        series = series.sel(time=slice(days[0], days[1]))
+    if days is not None and series.sel(time=slice(*days)).sizes["time"] > 1:
+        series = series.sel(time=slice(*days))
     time = np.asarray(series["time"].values, dtype=float)
     doses = {arm.name: [dose.time / 24.0 for dose in arm.doses] for arm in result.protocol.arms}
     start = max(first_dose_day(result), float(time[0]))
@@ -414,7 +418,7 @@ def _finish_panel(
     if row.floor is not None:
         axes.set_yscale("log")
         axes.set_ylim(low, high)
-        decades = int(round(np.log10(high / low)))
+        decades = round(float(np.log10(high / low)))
         step = 1 if decades <= 4 else 2 if decades <= 8 else 3
         ticks = 10.0 ** np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 0.5)
         shown = [float(t) for t in ticks if round(np.log10(t)) % step == 0]
@@ -438,6 +442,6 @@ def _finish_panel(
 
 def _power(value: float, lowest: bool) -> str:
     """Tick label of a decade; the lowest one stands for everything below it, zero included."""
-    exponent = round(np.log10(value))
-    text = {-2: "0.01", -1: "0.1", 0: "1", 1: "10", 2: "100"}.get(exponent, f"$10^{{{exponent}}}$")
+    exponent = round(float(np.log10(value)))
+    text = {-2: "0.01", -1: "0.1", 0: "1", 1: "10", 2: "100"}.get(exponent, style.power_of_ten(exponent))
     return f"≤ {text}" if lowest else text

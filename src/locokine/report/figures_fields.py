@@ -91,7 +91,8 @@ def plot_fields(
     host = subject if subject is not None else representative(result, name)
     fields = result.fields.sel(lesion=name, subject=host)
     if days is not None:
-        fields = fields.sel(field_time=slice(days[0], days[1]))
+        closer = fields.sel(field_time=slice(*days))
+        fields = closer if closer.sizes["field_time"] > 1 else fields
     arms = [arm.name for arm in result.protocol.arms][:_MAX_COLUMNS]
     panel = min((style.PAGE_WIDTH - _LEFT - _RIGHT - _GAP_X * (len(arms) - 1)) / len(arms), 3.6)
     width = _LEFT + _RIGHT + panel * len(arms) + _GAP_X * (len(arms) - 1)
@@ -158,9 +159,10 @@ def _draw_map(
     """One map as coloured cells on the moving shells; `radius` and `values` have shape (times, shells)."""
     from matplotlib import colormaps
 
-    present = np.isfinite(radius).all(axis=1)
+    present = np.asarray(np.isfinite(radius).all(axis=1))
     if time.size < 2 or not present.any():
-        axes.text(0.5, 0.5, "no lesion", transform=axes.transAxes, ha="center", va="center", color="#999999", fontsize=8)
+        where = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+        axes.text(0.5, 0.5, "no lesion", color="#999999", fontsize=8, **where)
         return
     middle = 0.5 * (time[1:] + time[:-1])
     edges = np.concatenate([[time[0]], middle, [time[-1]]])
@@ -222,7 +224,8 @@ def _colour_bar(figure: Figure, what: Map, norm: Any, left: float, bottom: float
     axes.tick_params(labelsize=7.5, length=2)
     if what.floor is not None:
         decades = int(np.ceil(np.log10(norm.vmax / norm.vmin)))
-        ticks = [norm.vmin * 10.0**k for k in range(0, decades + 1, max(1, decades // 3)) if norm.vmin * 10.0**k <= norm.vmax]
+        powers = [norm.vmin * 10.0**k for k in range(0, decades + 1, max(1, decades // 3))]
+        ticks = [tick for tick in powers if tick <= norm.vmax]
         bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks], minor=False)
         bar.ax.minorticks_off()
     elif norm.vmax >= 1e4:

@@ -90,6 +90,7 @@ def settings() -> dict[str, Any]:
         "legend.fontsize": 8.0,
         "svg.hashsalt": "locokine",
         "svg.fonttype": "none",
+        "text.parse_math": False,
         "path.simplify": True,
         "path.simplify_threshold": 0.2,
         "image.composite_image": False,
@@ -103,7 +104,7 @@ def styled() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(settings())
+        matplotlib.rcParams.update(settings())  # type: ignore[call-overload, arg-type]
         yield
 
 
@@ -137,6 +138,11 @@ def wrap(text: str, width: int, lines: int = 3) -> str:
         parts = parts[:lines]
         parts[-1] = parts[-1][: width - 1].rstrip() + "…"
     return "\n".join(parts)
+
+
+def power_of_ten(exponent: int) -> str:
+    """`10⁻³`, with raised digits of its own: names of arms may hold a dollar sign, so mathematical text is off."""
+    return "10" + "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(d)] if d.isdigit() else "⁻" for d in str(exponent))
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:

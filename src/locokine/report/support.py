@@ -30,9 +30,9 @@ LINKS: dict[str, str] = {
     "killers": r"effector_kd|treg_.*|armed_.*|lak_.*|ctl_.*|kill_half|macrophage_.*|homing_.*|margination_.*"
     r"|nk_(division|exit|most|turnover|marrow|blood.*)|t_(division|exit|retention|death|most)|rebound",
     "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take",
-    "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|fever_.*|synthesis_fall|shock_ratio|death_rate"
-    r"|weight|plasma_.*|erythrocyte_volume|interstitial_volume|arterial_pressure|filtration_coefficient|lymph_(flow|most)"
-    r"|protein_(escape|loss)|intake|temperature|supportive_care|fluids_.*|endpoint_.*",
+    "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|fever_.*|synthesis_fall|shock_ratio"
+    r"|death_rate|weight|plasma_.*|erythrocyte_volume|interstitial_volume|arterial_pressure|filtration_coefficient"
+    r"|lymph_(flow|most)|protein_(escape|loss)|intake|temperature|supportive_care|fluids_.*|endpoint_.*",
 }
 """Link of the chain → names of its parameters (regular expressions; the first link that matches has it)."""
 
@@ -64,10 +64,10 @@ PREDICTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 class Support(NamedTuple):
-    """A prediction, how many parameters are behind it, and the share (0–1) of each status in the order of `STATUSES`."""
+    """A prediction, the number of parameters behind it, and the share (0–1) of each status, ordered as `STATUSES`."""
 
     prediction: str
-    count: int
+    number: int
     shares: tuple[float, ...]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from locokine.report import style
 from locokine.report.figures_chain import over_lesions
 from locokine.report.figures_outcome import arm_names
 
@@ -39,12 +40,11 @@ def number(value: float | None, digits: int = 3) -> str:
     if 1e-3 <= size < 1e6:
         decimals = max(digits - 1 - int(np.floor(np.log10(size))), 0)
         text = f"{value:,.{decimals}f}"
-        return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−").replace(",", "\u2009")
+        return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−").replace(",", "\u202f")
     exponent = int(np.floor(np.log10(size)))
-    raised = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(d)] if d.isdigit() else "⁻" for d in str(exponent))
     head = f"{value / 10.0**exponent:.{digits - 1}f}".replace("-", "−")
     head = head.rstrip("0").rstrip(".") if "." in head else head
-    return f"{head} × 10{raised}"
+    return f"{head} × {style.power_of_ten(exponent)}"
 
 
 def percent(share: float | None, sign: bool = True) -> str:
@@ -53,7 +53,7 @@ def percent(share: float | None, sign: bool = True) -> str:
         return NONE
     value = 100.0 * share
     text = f"{value:.1f}" if 0.0 < value < 9.95 and abs(value - round(value)) > 0.05 else f"{value:.0f}"
-    return f"{text} %" if sign else text
+    return f"{text}\u00a0%" if sign else text
 
 
 def interval(rate: dict[str, float]) -> str:
@@ -178,7 +178,8 @@ def rechallenge_table(result: Any) -> Table | None:
     )
     if not rows:
         note = "No host was cured, so none was challenged. " + note
-    return Table(("arm", "challenged with", "rejected", "share (95 %)", "naive rejected", "valid"), tuple(rows), 2, note)
+    columns = ("arm", "challenged with", "rejected", "share (95 %)", "naive rejected", "valid")
+    return Table(columns, tuple(rows), 2, note)
 
 
 def exposure_table(result: Any) -> Table:
@@ -265,8 +266,8 @@ def order_table(result: Any) -> Table:
         columns.append([_extreme(over_lesions(data, e.variable, e.over_lesions), days, e) for e in EXTREMES])
     rows = tuple((e.name, *cells) for e, *cells in zip(EXTREMES, *columns, strict=True)) if columns else ()
     note = (
-        "Day after the arm’s first dose on which the quantity was at its extreme, and its value then (medians over hosts, "
-        "each as long as it lived); a dash where it hardly changed."
+        "Day after the arm’s first dose on which the quantity was at its extreme, and its value then (medians over "
+        "hosts, each as long as it lived); a dash where it hardly changed."
     )
     return Table(("", *(arm.name for arm in treated)), rows, 1, note)
 

@@ -91,8 +91,8 @@ def _exposure(arms: dict[str, Any], names: Sequence[str]) -> str:
     for name in treated:
         il2 = arms[name]["il2"]
         parts.append(
-            f"‘{name}’ {number(il2['tumour']['peak_nM'])} nM in the tumour and {number(il2['plasma']['peak_nM'])} nM in "
-            f"plasma, {percent(arms[name]['bioavailability'])} of the dose reaching plasma"
+            f"‘{name}’ {number(il2['tumour']['peak_nM'])} nM in the tumour and {number(il2['plasma']['peak_nM'])} nM "
+            f"in plasma, {percent(arms[name]['bioavailability'])} of the dose reaching plasma"
         )
     return f"Median peak of IL-2: {_listed(parts)}."
 

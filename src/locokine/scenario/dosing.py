@@ -138,7 +138,7 @@ def expand_course(
     follow_up: float,
     place: str,
 ) -> tuple[tuple[Dose, ...], tuple[Rule, ...]]:
-    """Turn a parsed line into doses and rules.
+    """Turn a parsed line into doses (in order of time) and rules.
 
     Parameters
     ----------
@@ -154,10 +154,6 @@ def expand_course(
         Length of the experiment, days; open-ended schedules run to its end.
     place
         For errors.
-
-    Returns
-    -------
-    tuple of doses, tuple of rules
 
     Raises
     ------
@@ -186,11 +182,11 @@ def expand_course(
     if course.amount is not None and course.amount.per_kg:
         optional["amount_per_kg"] = amount
         amount = math.nan
-    doses = []
-    for time in times:
-        present = _present(course, targets, time, place)
-        doses.append(Dose(time, course.agent, amount, course.route, present, **optional))
-    return tuple(doses), tuple(replace(rule, course=index) for rule in course.rules)
+    doses = tuple(
+        Dose(time, course.agent, amount, course.route, _present(course, targets, time, place), **optional)
+        for time in times
+    )
+    return doses, tuple(replace(rule, course=index) for rule in course.rules)
 
 
 def _fmol(course: Course, units: AgentUnits, place: str) -> float:

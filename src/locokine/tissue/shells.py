@@ -245,11 +245,13 @@ def step_protein(w, lesion, n, plasma, outside, dt):
 
 
 @kernel
-def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost, dt):
+def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost, around,
+                dt):
     """Advance one solute by `dt`: diffusion and drift between shells, blood, lymph, loss, uptake, source.
 
     `solute` holds all agents' shells, this agent's begin at `first`; `plasma` at `at_plasma` its plasma concentration.
-    Adds what left to `to_blood`, `to_lymph`, `lost` (amounts per subject). Upwind and implicit: the matrix is an
+    Adds what left to `to_blood`, `to_lymph`, `lost` and `around` (amounts per subject; `around` is the
+    tissue beyond the rim). Upwind and implicit: the matrix is an
     M-matrix, so nothing becomes negative, and the amounts balance to rounding.
     """
     for k in range(n):
@@ -287,7 +289,7 @@ def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost
             to_lymph[s] += dt * solute[q + S.drain + s] * c
             lost[s] += dt * solute[q + S.sink + s] * c
             if j == 0:
-                to_lymph[s] += dt * (solute[q + S.face + s] + largest(flow, 0.0)) * c
+                around[s] += dt * (solute[q + S.face + s] + largest(flow, 0.0)) * c
 
 
 @kernel
