@@ -22,6 +22,9 @@ from locokine.cli.run import parse_settings, progress_bar
 from locokine.errors import InputError
 from locokine.parameters import load_library
 
+COMMAND = [sys.executable, "-c", "import sys; from locokine.cli import main; sys.exit(main())"]
+ELSEWHERE = os.environ | {"PYTHONPATH": str(Path(api.__file__).resolve().parents[1])}
+"""So that a process of its own in another folder runs this very package."""
 COMMANDS = ("new", "check", "run", "report", "audit", "schema", "parameters")
 
 
@@ -63,9 +66,7 @@ class TestHelp:
         assert (captured.out + captured.err).count("Usage: locokine") == 1
 
     def test_installed_command_ends_with_the_status(self) -> None:
-        code = "import sys; from locokine.cli import main; sys.exit(main())"
-        words = [sys.executable, "-c", code, "check", "nowhere.yaml"]
-        ended = subprocess.run(words, capture_output=True, text=True)
+        ended = subprocess.run([*COMMAND, "check", "nowhere.yaml"], capture_output=True, text=True, env=ELSEWHERE)
         assert ended.returncode == 2
         assert "nowhere.yaml" in one_line(ended.stderr)
 
@@ -374,12 +375,12 @@ class TestRun:
         assert json.loads((out / "summary.json").read_text())["seed"] == 2
 
     def test_interrupted_and_resumed_gives_the_same_bytes(self, examples: Path, tmp_path: Path) -> None:
-        code = "import sys; from locokine.cli import main; sys.exit(main())"
-        words = [sys.executable, "-c", code, "run", str(examples / "ascites_sl2.yaml"), "--subjects", "200"]
-        words += ["--no-report", "--out"]
+        scenario = str(examples / "ascites_sl2.yaml")
+        words = [*COMMAND, "run", scenario, "--subjects", "200", "--no-report", "--out"]
         whole, broken = tmp_path / "whole", tmp_path / "broken"
-        assert subprocess.run([*words, str(whole)], capture_output=True).returncode == 0
-        process = subprocess.Popen([*words, str(broken)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert subprocess.run([*words, str(whole)], capture_output=True, env=ELSEWHERE).returncode == 0
+        pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+        process = subprocess.Popen([*words, str(broken)], env=ELSEWHERE, **pipes)
         deadline = time.monotonic() + 120.0
         while not list(broken.glob(".locokine-run/*.npz")) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -388,7 +389,7 @@ class TestRun:
         assert process.returncode == 130
         assert "interrupted" in message
         assert not (broken / "summary.json").exists()
-        assert subprocess.run([*words, str(broken)], capture_output=True).returncode == 0
+        assert subprocess.run([*words, str(broken)], capture_output=True, env=ELSEWHERE).returncode == 0
         for name in ("summary.json", "subjects.parquet", "events.parquet"):
             assert (broken / name).read_bytes() == (whole / name).read_bytes()
 

@@ -1,8 +1,8 @@
 """Compile settings, made before numba is imported.
 
 Numba's own cache looks only at the file of the function it compiled: edit a rate law in another file and it would run
-the old physics. The cache folder is therefore keyed by a hash of all our sources, of the names and order of the
-parameters, and of the versions that matter.
+the old physics. The cache folder is therefore keyed by a hash of all sources that are compiled, of the names and
+order of the parameters, and of the versions that matter.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,14 +21,25 @@ PACKAGE = Path(__file__).parent
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+COMPILED = ("_jit.py", "biology", "body", "tissue", "engine")
+"""What compiled code is made from, beside the names of the parameters."""
+
+
 def source_hash(package: Path = PACKAGE) -> str:
-    """Hash of every Python source and library file below `package` (hex, 16 characters)."""
+    """Hash of all sources that compiled code depends on below `package` (hex, 16 characters).
+
+    Of the library only the names and the order of its parameters count: values reach the code as data.
+    """
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*")):
-        if path.suffix in (".py", ".yaml") and path.is_file():
-            digest.update(str(path.relative_to(package)).encode())
-            digest.update(path.read_bytes())
-    for text in (version("numba"), version("numpy"), sys.version, platform.processor()):
+    for part in COMPILED:
+        path = package / part
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            digest.update(str(file.relative_to(package)).encode())
+            digest.update(file.read_bytes())
+    for file in sorted((package / "parameters" / "library").glob("*.yaml")):
+        definitions = file.read_text(encoding="utf-8").partition("\nentries:")[0]
+        digest.update("\n".join(re.findall(r"^  (\w+):", definitions, re.MULTILINE)).encode())
+    for text in (version("numba"), version("numpy"), sys.version, platform.machine()):
         digest.update(text.encode())
     return digest.hexdigest()[:16]
 

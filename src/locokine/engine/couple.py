@@ -22,8 +22,8 @@ PI = 3.141592653589793
 
 @law
 def mix(core, tumour, normal):
-    """A value in the tumour (core = 1) or in host tissue (core = 0)."""
-    return normal + core * (tumour - normal)
+    """A value in the tumour (core = 1) or in host tissue (core = 0); the other one does not touch it, however large."""
+    return core * tumour + (1.0 - core) * normal
 
 
 @law
@@ -57,7 +57,7 @@ def exchange(x, a, b, p, l):
     )
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
     tangent = fluid.stiffness(modulus, strain, p.strain_cap) / (dry * (1.0 + reference))
-    tangent = tangent + a.core * a.cavity * (p.cavity_modulus - tangent)
+    tangent = mix(a.core * a.cavity, p.cavity_modulus, tangent)
     in_rim = 1.0 - a.core
     lymph_normal = p.lymph_conductance * volume * in_rim + p.cavity_lymph * p.cavity_area * a.core * a.cavity
     lymph = fluid.lymph_conductance(
@@ -93,15 +93,15 @@ def supply(x, a, e, b, p, l):
     outside = oxygen.avascular(a.radius, p.avascular_radius)
     in_tissue = oxygen.hypoxic(reached, supply_radius, p.supply_spread) * (1.0 - outside)
     supported = p.cavity_supported_cells * x.vessels / a.vessel_target * x.perfusion + 1.0
-    hypoxic = in_tissue + a.cavity * a.core * (oxygen.cavity_hypoxic(cells, supported) - in_tissue)
+    floating = a.cavity * a.core
+    hypoxic = mix(floating, oxygen.cavity_hypoxic(cells, supported), in_tissue)
     edge = oxygen.krogh_drop(consumption, p.oxygen_diffusion, smallest(supply_radius, reached), p.vessel_radius)
     in_cords = oxygen.mean_supplied(capillary, edge, hypoxic, p.hypoxia_threshold)
-    po2 = in_cords + a.cavity * a.core * (oxygen.cavity_po2(capillary, cells, supported) - in_cords)
+    po2 = mix(floating, oxygen.cavity_po2(capillary, cells, supported), in_cords)
     uptake = p.glucose_uptake * cells / e.volume
     tissue_glucose = starvation.glucose(p.blood_glucose, rate, uptake)
     free = smallest(p.blood_glucose, p.blood_glucose * supported / (cells + 1.0))
-    level = tissue_glucose + outside * (p.blood_glucose - tissue_glucose)
-    level = level + a.cavity * a.core * (free - level)
+    level = mix(floating, free, mix(outside, p.blood_glucose, tissue_glucose))
     return hypoxic, capillary, po2, level
 
 
@@ -146,7 +146,7 @@ def advance_vessels(x, a, e, b, p, drive_t, dt):
     lost = perfusion.loss_rate(flow, p.vessel_loss_flow, p.vessel_loss_rate)
     lost = lost + p.switch_vessel_destruction * p.vessel_destruction_rate * hill(drive_t, p.vessel_destruction_half)
     wanted = mix(a.core, p.vessel_density, p.rim_vessel_density) * e.volume
-    wanted = wanted + a.core * a.cavity * (a.vessel_target - wanted)
+    wanted = mix(a.core * a.cavity, a.vessel_target, wanted)
     vessels = relax(x.vessels, p.angiogenesis * wanted, p.angiogenesis + lost, dt)
     gone = relax(x.vessels_lost, lost * x.vessels, p.dead_clearance, dt)
     return e1, e2, e3, flow, vessels, gone
@@ -295,4 +295,4 @@ def tissue_pressure(x, a, e, p, l):
     rest = mix(a.core, p.tumour_rest_pressure, p.normal_rest_pressure)
     tissue = fluid.elastic_pressure(rest, modulus, e.strain, x.strain_ref, p.relaxed_share, p.strain_cap)
     inside = p.cavity_rest_pressure + p.cavity_modulus * (x.fluid - p.cavity_rest_fluid)
-    return tissue + a.core * a.cavity * (inside - tissue)
+    return mix(a.core * a.cavity, inside, tissue)

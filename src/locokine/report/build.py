@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from locokine.report import style, tables
 from locokine.report.figures import make_all, svg_all
-from locokine.report.figures_chain import treatment_window
+from locokine.report.figures_chain import MAX_COLUMNS, treatment_window
 from locokine.report.figures_fields import has_fields, representative
 from locokine.report.support import LINK_NAMES, STATUSES, link_of, support, unique_records
 from locokine.report.words import in_short
@@ -96,6 +96,7 @@ def context(result: Any, experiment: Experiment) -> dict[str, Any]:
         "research_use": RESEARCH_USE,
         "short": in_short(result),
         "figures": _inline(result),
+        "columns": MAX_COLUMNS,
         "window": window,
         "window_is_whole": window is not None and window[1] > max(_dose_days(result), default=0.0),
         "pictured": _pictured(result),

@@ -144,7 +144,8 @@ CHAIN: tuple[Row, ...] = (
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 2.35, 0.12, 0.62, 0.55
 _ROW_HEIGHT, _GAP_Y, _GAP_X = 0.86, 0.17, 0.13
-_MAX_COLUMNS = 8
+MAX_COLUMNS = 8
+"""Arms side by side at most; more would be too narrow to read."""
 
 
 def over_lesions(data: Any, variable: str, how: str) -> Array:
@@ -356,7 +357,7 @@ def plot_chain(
     days
         First and last day shown; default: the whole follow-up. `treatment_window` gives the days around the doses.
     """
-    names = list(arms if arms is not None else [arm.name for arm in result.protocol.arms])[:_MAX_COLUMNS]
+    names = list(arms if arms is not None else [arm.name for arm in result.protocol.arms])[:MAX_COLUMNS]
     series = result.series
     if days is not None and series.sel(time=slice(*days)).sizes["time"] > 1:
         series = series.sel(time=slice(*days))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.report import style
+from locokine.report.figures_chain import MAX_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,6 @@ MAPS: tuple[Map, ...] = (
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 1.75, 1.0, 0.62, 0.55
 _HEIGHT, _GAP_Y, _GAP_X = 1.0, 0.16, 0.13
-_MAX_COLUMNS = 8
 
 
 def has_fields(result: Any) -> bool:
@@ -93,7 +93,7 @@ def plot_fields(
     if days is not None:
         closer = fields.sel(field_time=slice(*days))
         fields = closer if closer.sizes["field_time"] > 1 else fields
-    arms = [arm.name for arm in result.protocol.arms][:_MAX_COLUMNS]
+    arms = [arm.name for arm in result.protocol.arms][:MAX_COLUMNS]
     panel = min((style.PAGE_WIDTH - _LEFT - _RIGHT - _GAP_X * (len(arms) - 1)) / len(arms), 3.6)
     width = _LEFT + _RIGHT + panel * len(arms) + _GAP_X * (len(arms) - 1)
     total = _TOP + _BOTTOM + _HEIGHT * len(MAPS) + _GAP_Y * (len(MAPS) - 1)

@@ -244,8 +244,8 @@ def plot_spider(result: Any) -> Figure:
         shown: set[str] = set()
         for name, axes in zip(names, panels, strict=True):
             hosts = result.subjects[result.subjects["arm"] == name].set_index("subject")
-            courses = dict(iter(visits[visits["arm"] == name].groupby("subject", sort=True)))
-            for subject, course in list(courses.items())[:MOST_DRAWN]:
+            courses = visits[(visits["arm"] == name) & visits["subject"].isin(hosts.index[:MOST_DRAWN])]
+            for subject, course in courses.groupby("subject", sort=True):
                 word = str(hosts["best_response"][subject])
                 shown.add(word)
                 change = np.asarray(course["change"], dtype=float)

@@ -199,7 +199,7 @@ def png_bytes(figure: Figure, dpi: float = 130.0) -> bytes:
 
 
 def inline_svg(svg: bytes, name: str, label: str) -> str:
-    """SVG element for a web page: no XML header, ids made unique by `name`, page fonts, an accessible label.
+    """SVG element for a web page: no XML header, the ids in use made unique by `name`, page fonts, an accessible label.
 
     Parameters
     ----------
@@ -215,7 +215,8 @@ def inline_svg(svg: bytes, name: str, label: str) -> str:
     text = svg.decode("utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    used = set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text))
+    text = re.sub(r' id="([^"]+)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
     text = text.replace("'DejaVu Sans'", WEB_FONTS)

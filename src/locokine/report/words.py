@@ -43,7 +43,9 @@ def _responses(arms: dict[str, Any], names: Sequence[str]) -> str:
     def text(name: str) -> str:
         arm = arms[name]
         hits = arm["best_response"]["CR"] + arm["best_response"]["PR"]
-        return f"{hits} of {arm['subjects']}, {interval(arm['objective_response_rate'])}"
+        unknown = arm["best_response"]["NE"]
+        rest = f", {unknown} not evaluable" if unknown else ""
+        return f"{hits} of {arm['subjects']}, {interval(arm['objective_response_rate'])}{rest}"
 
     return f"Objective responses (complete or partial, with 95 % interval): {_grouped(names, text)}."
 
@@ -106,6 +108,8 @@ def _tissue(arms: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def _rechallenge(arms: dict[str, Any], names: Sequence[str]) -> list[str]:
+    from locokine.outcome.immunity import valid_challenge
+
     lines = list(dict.fromkeys(line for name in names for line in arms[name]["rechallenge"]))
     sentences = []
     for line in lines:
@@ -115,6 +119,7 @@ def _rechallenge(arms: dict[str, Any], names: Sequence[str]) -> list[str]:
             naive = counts[0][1]
             sentences.append(
                 f"Cured hosts that rejected a new {line} tumour: {_listed(parts)}; naive hosts "
-                f"{naive['naive_rejected']} of {naive['naive_challenged']}."
+                f"{naive['naive_rejected']} of {naive['naive_challenged']}"
+                + ("." if valid_challenge(naive) else ", too few takes (below 90 %) for a valid comparison.")
             )
     return sentences
