@@ -46,10 +46,12 @@ def exchange(x, a, b, p, l):
     reference = mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
     strain = (x.fluid / dry - reference) / (1.0 + reference)
     leak = leak_state(x)
-    sigma = endothelium.reflection(mix(a.core, p.tumour_reflection, p.normal_reflection), p.leak_reflection_drop, leak)
+    cells = x.viable + x.loss
+    leaky = a.core * mix(a.cavity, hill(cells, p.cavity_tumour_cells), 1.0)  # a cavity's wall is normal at first
+    sigma = endothelium.reflection(mix(leaky, p.tumour_reflection, p.normal_reflection), p.leak_reflection_drop, leak)
     surface = 2.0 * PI * p.vessel_radius * x.vessels
     open_share = smallest(x.perfusion, 1.0)
-    conductivity = mix(a.core, p.tumour_vessel_conductivity, p.normal_vessel_conductivity)
+    conductivity = mix(leaky, p.tumour_vessel_conductivity, p.normal_vessel_conductivity)
     filtration = conductivity * surface * open_share * endothelium.fold(p.leak_conductivity_fold, leak)
     tissue_protein = x.protein / x.fluid
     stop = fluid.filtration_pressure(
@@ -64,7 +66,7 @@ def exchange(x, a, b, p, l):
         lymph_normal, a.pressure - p.lymph_pressure, p.lymph_most, p.normal_rest_pressure - p.lymph_pressure
     )
     permeable = surface * open_share * endothelium.fold(p.leak_permeability_fold, leak)
-    protein_ps = permeable * mix(a.core, p.protein_permeability, p.protein_permeability_normal)
+    protein_ps = permeable * mix(leaky, p.protein_permeability, p.protein_permeability_normal)
     flow = p.flow_normal * x.vessels / p.vessel_density * x.perfusion
     return Exchange(
         volume, strain, leak, filtration, stop, tangent, lymph, p.lymph_pressure, protein_ps, permeable, flow, sigma

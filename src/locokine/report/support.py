@@ -19,7 +19,7 @@ LINKS: dict[str, str] = {
     "leak": r"direct_.*|thrombotic_.*|lymphocyte_(half|t_weight|on|off)|leak_.*",
     "fluid": r"vessel_pressure|.*_vessel_conductivity|(tumour|normal)_(reflection|conductivity|fluid_ratio|modulus"
     r"|rest_pressure|tissue_protein)|relaxed_share|creep_time|strain_cap|lymph_(conductance|pressure|opening)"
-    r"|protein_permeability.*|cavity_(area|lymph|rest_.*|modulus)|rim_thickness",
+    r"|protein_permeability.*|cavity_(?!supported).*|rim_thickness",
     "perfusion": r"vessel_(radius|density|loss_.*|destruction_.*)|rim_vessel_density|flow_normal|angiogenesis"
     r"|plugging_share|perfusion_lag|autoregulation_.*|collapse_.*|bleeding_rate|erythrocyte_clearance",
     "oxygen": r"oxygen_.*|arterial_(oxygen|saturation)|extraction_most|capillary_weight|hypoxia_threshold"
