@@ -17,10 +17,15 @@ def priming_rate(sites: float, cells: float, fastest: float) -> float:
 
 
 @law
-def division_rate(sites: float, cells: float, fastest: float, il2: float, il2_half: float, without: float) -> float:
-    """Division rate in 1/h: needs a site; the IL-2 in the node raises it from the share `without` to 1."""
+def division_rate(sites: float, cells: float, fastest: float, progeny: float, il2: float, il2_half: float,
+                  without: float) -> float:
+    """Division rate in 1/h: an encounter starts a programme of `progeny` cells, so sites support that many.
+
+    The IL-2 in the node raises the rate from the share `without` to 1.
+    """
     help_ = without + (1.0 - without) * hill(il2, il2_half)
-    return fastest * help_ * sites / (sites + cells + 1.0)
+    supported = progeny * sites
+    return fastest * help_ * supported / (supported + cells + 1.0)
 
 
 @law

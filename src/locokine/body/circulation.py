@@ -50,15 +50,24 @@ def interstitial_pressure(volume_ratio: float, normal: float) -> float:
 
 
 @law
-def resistance(drop: float, pressor: float, gain: float) -> float:
-    """Systemic vascular resistance relative to baseline; `drop` from IL-2, raised again by pressors."""
-    return (1.0 - drop) * (1.0 + gain * pressor)
+def resistance(drop: float, pressor: float, gain: float, filling: float, reflex: float) -> float:
+    """Systemic vascular resistance relative to baseline; `drop` from IL-2, raised again by pressors and by lost volume.
+
+    `filling` is blood volume relative to normal; the baroreflex answers with the power `reflex`.
+    """
+    return (1.0 - drop) * (1.0 + gain * pressor) * power(largest(filling, 0.2), -reflex)
 
 
 @law
-def output(volume_ratio: float, svr: float, reflex: float) -> float:
+def output(filling: float, svr: float, reflex: float) -> float:
     """Cardiac output relative to baseline: filling, and the reflex answer to low resistance."""
-    return volume_ratio * power(largest(svr, 0.05), -reflex)
+    return filling * power(largest(svr, 0.05), -reflex)
+
+
+@law
+def thirst(normal: float, volume_ratio: float) -> float:
+    """Water taken in, mm³/h: rises up to fourfold as plasma volume falls."""
+    return normal * (1.0 + 3.0 * positive(1.0 - volume_ratio, 0.01))
 
 
 @law

@@ -25,12 +25,12 @@ def outputs_pass(body, host):
 
 
 @kernel
-def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue, from_lymph, into_node, entered,
-               ledger, dt):
+def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue, from_lymph, into_node,
+               cells, entered, ledger, dt):
     """Advance one agent outside the lesions: depots → node and plasma ⇄ periphery, clearance; implicit.
 
     `from_tissue` and `from_lymph` are what the lesions gave to blood and lymph in this step (amounts), `into_node` what
-    the node's own cells made, `rate` an infusion into the plasma (amount per h). `entered` collects what reached plasma.
+    the `cells` of the node made per h (they take it up as well), `rate` an infusion into the plasma (amount per h). `entered` collects what reached plasma.
     """
     for s in range(W):
         p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
@@ -46,7 +46,11 @@ def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue
         direct = direct + (1.0 - p.subcutis_lymph) * survives_skin * gone + rate[s] * dt
         # node: stirred volume rinsed by lymph
         out = p.node_flow / p.node_volume
-        here = (pools[first + A.node + s] + lymph) / (1.0 + dt * (out + p.node_degradation * d.degradation_factor))
+        taken = d.potency_effector * receptors.uptake_coefficient(
+            cells[s], p.uptake_most, p.uptake_kd, pools[first + A.node + s] / p.node_volume
+        ) / p.node_volume
+        lost = p.node_degradation * d.degradation_factor + taken
+        here = (pools[first + A.node + s] + lymph) / (1.0 + dt * (out + lost))
         pools[first + A.node + s] = here
         leaving = here * out * dt
         gain_plasma = direct + leaving
@@ -62,7 +66,7 @@ def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue
         plasma = largest(plasma, 0.0)
         pools[first + A.plasma + s] = plasma
         ledger[5, s] += (1.0 - survives_cavity) * kept + (1.0 - survives_skin) * gone
-        ledger[5, s] += dt * p.node_degradation * d.degradation_factor * here
+        ledger[5, s] += dt * lost * here
         ledger[6, s] += dt * k10 * plasma
         pools[first + A.peripheral + s] = (y + dt * k12 * plasma) / b
         concentration[first // POOLS * W + s] = plasma / p.central_volume
@@ -87,6 +91,7 @@ def body_drive_pass(body, pools, agents, agent, host, weight):
         body[B.il2_plasma + s] += weight * active
         body[B.il2_node + s] += weight * nodal
         body[B.g_direct + s] += weight * hill2(vessel, p.direct_ec50)
+        body[B.g_armed + s] += weight * hill2(nodal, p.armed_ec50)
         body[B.occupied + s] += weight * hill(active, p.effector_kd)
         body[B.occupied_treg + s] += weight * hill(regulatory, p.treg_kd)
 
@@ -98,6 +103,7 @@ def clear_body_drives(body):
         body[B.il2_plasma + s] = 0.0
         body[B.il2_node + s] = 0.0
         body[B.g_direct + s] = 0.0
+        body[B.g_armed + s] = 0.0
         body[B.occupied + s] = 0.0
         body[B.occupied_treg + s] = 0.0
 
@@ -115,7 +121,9 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, d
             sites = p.sites_per_dendritic * dendritic * p.switch_priming
             meet = node_laws.priming_rate(sites, dividing, p.priming_rate)
             il2 = body[B.il2_node + s]
-            divide = node_laws.division_rate(sites, dividing, p.node_division, il2, p.effector_kd, p.division_without)
+            divide = node_laws.division_rate(
+                sites, dividing, p.node_division, p.progeny_per_site, il2, p.effector_kd, p.division_without
+            )
             normal = naive_normal[g * W + s]
             primed = meet * naive
             node[q + N.dendritic + s] = dendritic
@@ -123,7 +131,7 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, d
             recalled = p.recall * meet * memory
             egress = p.egress
             grown = relax(dividing, primed + recalled, egress, dt) * gain(divide * dt)
-            node[q + N.dividing + s] = grown
+            node[q + N.dividing + s] = grown * decay(divide * grown / p.node_most * dt)
             left = relax(0.0, egress * dividing, 0.0, dt)
             blood = body[B.blood_volume + s] + homing[s] * dt
             taken = homing[s] * dt / blood * effectors
@@ -136,14 +144,14 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, d
 
 
 @kernel
-def node_secretion(node, host, antigens, made):
-    """IL-2 made by dividing T cells in the node, amount per h."""
+def node_cells(node, host, antigens, cells, made):
+    """Dividing T cells in the node, and the IL-2 that they make, amount per h."""
     for s in range(W):
         p = load_host(host, ZERO, s)
-        cells = 0.0
+        cells[s] = 0.0
         for g in range(antigens):
-            cells += node[g * NODE + N.dividing + s]
-        made[s] = p.switch_endogenous * receptors.secretion(cells, p.secretion)
+            cells[s] += node[g * NODE + N.dividing + s]
+        made[s] = p.switch_endogenous * receptors.secretion(cells[s], p.secretion)
 
 
 @kernel

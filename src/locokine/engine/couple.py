@@ -43,7 +43,8 @@ def exchange(x, a, b, p, l):
     """Volumes, and the coefficients with which fluid and solutes move in this shell."""
     dry = solids(x, l)
     volume = dry + x.fluid
-    reference = mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
+    holds = mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
+    reference = holds + (p.dead_fluid_ratio - holds) * x.dead / dry  # dead tissue is lax: it holds fluid unpressed
     strain = (x.fluid / dry - reference) / (1.0 + reference)
     leak = leak_state(x)
     cells = x.viable + x.loss
@@ -51,17 +52,19 @@ def exchange(x, a, b, p, l):
     sigma = endothelium.reflection(mix(leaky, p.tumour_reflection, p.normal_reflection), p.leak_reflection_drop, leak)
     surface = 2.0 * PI * p.vessel_radius * x.vessels
     open_share = smallest(x.perfusion, 1.0)
-    conductivity = mix(leaky, p.tumour_vessel_conductivity, p.normal_vessel_conductivity)
+    conductivity = mix(a.core * (1.0 - a.cavity), p.tumour_vessel_conductivity, p.normal_vessel_conductivity)
     filtration = conductivity * surface * open_share * endothelium.fold(p.leak_conductivity_fold, leak)
     tissue_protein = x.protein / x.fluid
     stop = fluid.filtration_pressure(
-        p.vessel_pressure, sigma, b.oncotic, fluid.oncotic_interstitial(tissue_protein)
+        p.vessel_pressure * b.filling, sigma, b.oncotic, fluid.oncotic_interstitial(tissue_protein)
     )
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
     tangent = fluid.stiffness(modulus, strain, p.strain_cap) / (dry * (1.0 + reference))
     tangent = mix(a.core * a.cavity, p.cavity_modulus, tangent)
     in_rim = 1.0 - a.core
-    lymph_normal = p.lymph_conductance * volume * in_rim + p.cavity_lymph * p.cavity_area * a.core * a.cavity
+    open_lymph = 1.0 - p.cavity_obstruction * hill(cells, p.cavity_tumour_cells)
+    lymph_normal = p.lymph_conductance * volume * in_rim
+    lymph_normal = lymph_normal + p.cavity_lymph * open_lymph * p.cavity_area * a.core * a.cavity
     lymph = fluid.lymph_conductance(
         lymph_normal, a.pressure - p.lymph_pressure, p.lymph_most, p.normal_rest_pressure - p.lymph_pressure
     )
@@ -141,7 +144,7 @@ def advance_vessels(x, a, e, b, p, drive_t, dt):
     target = (
         perfusion.autoregulation(b.pressure, p.autoregulation_full, p.autoregulation_least)
         * perfusion.viscosity(b.haematocrit_ratio)
-        * perfusion.collapse(p.vessel_pressure - a.pressure, p.collapse_reference, p.collapse_half)
+        * perfusion.collapse(p.vessel_pressure * b.filling - a.pressure, p.collapse_reference, p.collapse_half)
         * perfusion.plugging(e1, e2, e3, p.plugging_share)
     )
     flow = relax(x.perfusion, target / p.perfusion_lag, 1.0 / p.perfusion_lag, dt)
@@ -216,8 +219,9 @@ def read_body(x, p):
     """Pressure, resistance, output and the rest that follows from the body's state at once."""
     volume_ratio = x.plasma_volume / p.plasma_volume
     leak = 1.0 - (1.0 - x.e_direct) * (1.0 - x.e_lymphocyte)
-    svr = circulation.resistance(x.resistance_drop, x.pressor, p.pressor_gain)
-    out = circulation.output(volume_ratio, svr, p.output_reflex)
+    full = (x.plasma_volume + p.erythrocyte_volume) / p.blood_volume
+    svr = circulation.resistance(x.resistance_drop, x.pressor, p.pressor_gain, full, p.volume_reflex)
+    out = circulation.output(full, svr, p.output_reflex)
     ratio = out * svr
     protein = x.protein_plasma / x.plasma_volume
     blood = x.plasma_volume + p.erythrocyte_volume
@@ -226,7 +230,7 @@ def read_body(x, p):
     return BodyOutputs(
         p.arterial_pressure * ratio, svr, out, fever.temperature(p.temperature, x.mediator, p.fever_rise),
         p.weight + retained, 1.0 + p.organ_leak_gain * leak, fluid.oncotic_plasma(protein), haematocrit, leak, ratio,
-        blood, protein,
+        blood, protein, full * full,
     )
 
 
@@ -260,14 +264,16 @@ def advance_body(x, u, o, p, dt):
         x.plasma_volume, p.interstitial_volume, p.systemic_capillary_pressure
     ) + circulation.LYMPH_SLOPE * p.lymph_flow * p.lymph_most / p.interstitial_volume
     moved = dt * (filtered - lymph) / (1.0 + dt * across_stiff)
-    gained = dt * (fluids + p.intake - urine) / (1.0 + dt * 5.0 * urine / x.plasma_volume)
-    plasma = largest(x.plasma_volume + gained - moved, 0.35 * p.plasma_volume)
+    drunk = circulation.thirst(p.intake, vp)
+    gained = dt * (fluids + drunk - urine) / (1.0 + dt * 5.0 * urine / x.plasma_volume)
+    plasma = largest(x.plasma_volume + gained - moved - dt * u.fluid_taken, 0.35 * p.plasma_volume)
     interstitial = largest(x.interstitial_volume + moved, 0.3 * p.interstitial_volume)
     ps = p.protein_escape * endothelium.fold(p.systemic_protein_fold, o.systemic_leak)
     drag = largest(filtered, 0.0) * (1.0 - sigma) * cp
     across = ps * (cp - ci) + drag - lymph * ci
     acute = 1.0 - p.synthesis_fall * x.mediator
-    protein_p = x.protein_plasma + dt * (p.protein_synthesis * acute - p.protein_loss * x.protein_plasma - across)
+    protein_p = x.protein_plasma + dt * (p.protein_synthesis * acute - p.protein_loss * x.protein_plasma - across
+                                      - u.protein_taken)
     protein_p = largest(protein_p, 0.1 * x.protein_plasma)
     protein_i = largest(x.protein_interstitial + dt * across, 0.1 * x.protein_interstitial)
     pressor = relax(x.pressor, need * circulation.demand(o.pressure, p.pressor_target * p.arterial_pressure, 6.0)
@@ -282,11 +288,12 @@ def advance_body(x, u, o, p, dt):
     here = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
     lymphocytes = relax(x.lymphocytes, here * rebound / p.margination_time, 1.0 / p.margination_time, dt)
     treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover, p.treg_turnover, dt)
+    armed = killing.competence(x.armed, u.g_armed, p.armed_on, p.armed_off, 1.0, dt)
     flood = relax(x.organ_water, o.organ_leak / p.organ_water_time, 1.0 / p.organ_water_time, dt)
     risk = x.hazard + dt * hazard.toxic(o.map_ratio, p.shock_ratio, flood, p.organ_water_limit, p.death_rate)
     return Body(
         plasma, interstitial, protein_p, protein_i, e_direct, e_lymphocyte, drop, mediator, nk, lymphocytes, treg,
-        pressor, x.fluids_given + dt * fluids, risk, flood,
+        pressor, x.fluids_given + dt * fluids, risk, flood, armed,
     )
 
 

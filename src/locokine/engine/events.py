@@ -157,6 +157,28 @@ def allowed(b, plan, dose, s, time):
 
 
 @kernel
+def core_room(w, cores, p, s):
+    """Volume in mm³ that the tumour still takes in before it is as full as tissue gets."""
+    room = 0.0
+    for k in range(cores):
+        o = k * SHELL
+        dry = w[o + T.volume + s] - w[o + T.fluid + s]
+        room += max((p.strain_cap - w[o + T.strain + s]) * (1.0 + p.tumour_fluid_ratio) * dry, 0.0)
+    return room
+
+
+@kernel
+def rim_room(w, cores, n, p, s):
+    """Volume in mm³ that the rim still takes in; what does not fit spreads in the subcutis around it."""
+    room = 0.0
+    for k in range(cores, n):
+        o = k * SHELL
+        dry = w[o + T.volume + s] - w[o + T.fluid + s]
+        room += max((p.strain_cap - w[o + T.strain + s]) * (1.0 + p.normal_fluid_ratio) * dry, 0.0)
+    return room
+
+
+@kernel
 def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
     """Put an injection into one lesion: a pool from the centre outward, what does not fit flows back to the rim."""
     w, lesion, solute = b.tissue[l], b.lesion[l], b.solute[l]
@@ -167,6 +189,7 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
         inside = 1.0
     elif route == 0:
         inside = min(0.9, 0.2 * tumour / max(volume, 1e-6))
+        inside = min(inside, core_room(w, cores, load_host(b.host, ZERO, s), s) / max(volume, 1e-6))
     share = np.zeros(n)
     pool = max(3.0 * inside * volume, 0.05 * tumour)
     filled = 0.0
@@ -189,11 +212,7 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
             share[k] = w[k * SHELL + T.volume + s]
         rim += share[k]
     p = load_host(b.host, ZERO, s)
-    room = 0.0  # what the rim holds before it is as full as tissue gets; the rest spreads in the subcutis around it
-    for k in range(cores, n):
-        o = k * SHELL
-        dry = w[o + T.volume + s] - w[o + T.fluid + s]
-        room += max(p.strain_cap * (1.0 + p.normal_fluid_ratio) * dry + p.normal_fluid_ratio * dry - w[o + T.fluid + s], 0.0)
+    room = rim_room(w, cores, n, p, s)
     around = (1.0 - inside) * max(1.0 - room / max((1.0 - inside) * volume, 1e-9), 0.0)
     for k in range(cores, n):
         share[k] *= (1.0 - inside - around) / max(rim, 1e-30)

@@ -78,7 +78,7 @@ def fine_step(b, plan, time, h, weight, present):
             b.flux[3, s] = 0.0
             b.flux[4, s] = 0.0
         if g == 0:
-            body_pass.node_secretion(b.node, b.host, plan.antigens, b.flux[3])
+            body_pass.node_cells(b.node, b.host, plan.antigens, b.flux[5], b.flux[3])
         for l in range(b.tissue.shape[0]):
             if time >= plan.implant_time[l]:
                 shells.step_solute(b.tissue[l], b.solute[l], g * plan.shells * SOL, plan.shells, b.plasma, g * W, blood,
@@ -93,7 +93,7 @@ def fine_step(b, plan, time, h, weight, present):
             b.ledger[g, 4, s] += lost[s]
             b.pools[g * POOLS + A.subcutis + s] += b.flux[4, s]
         body_pass.pools_pass(b.pools, b.plasma, b.body, b.host, b.agent[g], g * POOLS, b.rate[g],
-                             blood, lymph, b.flux[3], b.entered[g], b.ledger[g], h)
+                             blood, lymph, b.flux[3], b.flux[5], b.entered[g], b.ledger[g], h)
     for l in range(b.tissue.shape[0]):
         if time >= plan.implant_time[l]:
             tissue_pass.drive_pass(b.tissue[l], b.solute[l], plan.agents, plan.shells, b.agent, b.host, weight)
@@ -135,6 +135,16 @@ def slow_step(b, plan, time, dt):
     body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, homing, dt)
     for s in range(W):
         b.body[B.nk_taken + s] = taken[s]
+        fluid = 0.0
+        protein = 0.0
+        for l in range(b.tissue.shape[0]):
+            lesion = b.lesion[l]
+            fluid += lesion[L.fluid_filtered + s] - lesion[L.fluid_drained + s] - lesion[L.fluid_from_plasma + s]
+            protein += lesion[L.protein_entered + s] - lesion[L.protein_drained + s] - lesion[L.protein_from_plasma + s]
+            lesion[L.fluid_from_plasma + s] = lesion[L.fluid_filtered + s] - lesion[L.fluid_drained + s]
+            lesion[L.protein_from_plasma + s] = lesion[L.protein_entered + s] - lesion[L.protein_drained + s]
+        b.body[B.fluid_taken + s] = fluid / dt
+        b.body[B.protein_taken + s] = protein / dt
     body_pass.advance_pass(b.body, b.host, dt)
 
 

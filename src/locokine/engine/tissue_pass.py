@@ -156,6 +156,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
     for k in range(n):
         o = k * SHELL
         for s in range(W):
+            w[o + T.diagonal + s] = w[o + T.t_all + s]
+            w[o + T.right + s] = 0.0
             w[o + T.t_all + s] = 0.0
             w[o + T.t_specific + s] = 0.0
     for g in range(antigens):
@@ -170,11 +172,19 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + p.presence_half)
                 divide = p.t_division * w[o + T.g_effector + s] * present
                 leave = p.t_exit * (1.0 - p.t_retention * present) + p.t_death
-                cells = relax(cells, w[o + T.homing + s] * here / blood, leave, dt) * gain(divide * dt)
+                arrives = w[o + T.homing + s] * here / blood
+                w[o + T.right + s] += dt * arrives
+                cells = relax(cells, arrives, leave, dt) * gain(divide * dt)
                 cells = cells * decay(divide * cells / (p.t_most * w[o + T.volume + s] + 1.0) * dt)
                 tcells[q + s] = cells
                 w[o + T.t_all + s] += cells
                 w[o + T.t_specific + s] += weight * cells
+    for k in range(n):  # cells that arrive bring the arming they got in the node
+        o = k * SHELL
+        for s in range(W):
+            before, came = w[o + T.diagonal + s], w[o + T.right + s]
+            mixed = w[o + T.armed + s] * before + body[B.armed + s] * came
+            w[o + T.armed + s] = mixed / (before + came + 1e-12)
 
 
 @kernel

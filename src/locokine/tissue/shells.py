@@ -314,7 +314,7 @@ def set_solute(w, solute, first, n, cores, agent_diffusion, agent_diffusion_rim,
                 half = w[o + SHELL + T.inner_half + s]
             g = w[o + T.face_area + s] / (w[o + T.outer_half + s] / here + half / beyond)
             if cavity > 0.0 and k + ONE == cores:
-                g = wall[s] * agent_diffusion[s]
+                g = wall[s] * beyond
             if k + ONE == n:
                 g = g * outside
             solute[q + S.face + s] = g
@@ -324,6 +324,6 @@ def set_solute(w, solute, first, n, cores, agent_diffusion, agent_diffusion_rim,
             x = smallest(ps / flow, 25.0)
             solute[q + S.blood + s] = flow * (1.0 - exp(-x))
             solute[q + S.drain + s] = w[o + T.drained + s]
-            solute[q + S.sink + s] = degradation[s] * w[o + T.fluid + s]
+            solute[q + S.sink + s] = degradation[s] * w[o + T.fluid + s] * (1.0 - core * cavity)  # not in free fluid
             solute[q + S.source + s] = 0.0
 

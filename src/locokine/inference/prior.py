@@ -1,0 +1,232 @@
+"""Prior of the parameters and populations whose columns are draws of it.
+
+The prior of a record has its value as median and its range as central 90 %: on the record's own scale (logarithm,
+logit, plain) a normal distribution with a standard deviation of its own on either side. Coordinates are standard normal
+numbers `z`, one per free parameter; z = 0 is the library.
+
+One engine column is one subject of one draw: thousands of draws run as one population. All draws share their subjects,
+that is, the uniform numbers that place a subject within the spread between subjects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locokine.errors import InputError
+from locokine.parameters.library import Library
+from locokine.parameters.reading import suggest
+from locokine.parameters.records import Record
+from locokine.population.draw import Population, draw, stream
+from locokine.scenario.experiment import Experiment
+from locokine.units import format_quantity
+
+Array = NDArray[np.float64]
+TAIL = 1.6448536269514722
+"""Standard normal quantile of 95 %."""
+FREE_STATUS = ("assumed", "calibrated")
+"""Values that a calibration may move; measured and derived ones stay."""
+
+
+@dataclass(frozen=True)
+class Free:
+    """A parameter that may move: a record in the scope where it has its value.
+
+    Attributes
+    ----------
+    owner
+        "laws", or the host, line or agent whose value it is.
+    record
+        The record of the library.
+    """
+
+    owner: str
+    record: Record
+
+    @property
+    def key(self) -> str:
+        """OWNER.NAME."""
+        return f"{self.owner}.{self.record.name}"
+
+    def at(self, z: Array) -> Array:
+        """Values at standard normal coordinates, within the physical bounds."""
+        centre, below, above = scale(self.record)
+        moved = centre + np.where(z > 0.0, above, below) * z
+        return np.clip(_back(moved, self.record.distribution), self.record.physical_low, self.record.physical_high)
+
+    def coordinate(self, value: float) -> float:
+        """Inverse of `at` for one value."""
+        centre, below, above = scale(self.record)
+        distance = float(_there(np.array(value), self.record.distribution)) - centre
+        width = above if distance > 0.0 else below
+        return distance / width if width > 0.0 else 0.0
+
+    def text(self, value: float, digits: int = 3) -> str:
+        """A value in the unit of the library."""
+        return format_quantity(value, self.record.unit, digits)
+
+
+def _there(values: Array, distribution: str) -> Array:
+    if distribution == "lognormal":
+        return np.log(values)
+    if distribution == "logit":
+        return np.log(values / (1.0 - values))
+    return values
+
+
+def _back(values: Array, distribution: str) -> Array:
+    if distribution == "lognormal":
+        return np.exp(values)
+    if distribution == "logit":
+        return 1.0 / (1.0 + np.exp(-values))
+    return values
+
+
+def scale(record: Record) -> tuple[float, float, float]:
+    """Median, and standard deviations below and above it, on the record's own scale."""
+    low, centre, high = (
+        float(_there(np.array(v), record.distribution)) for v in (record.low, record.value, record.high)
+    )
+    return centre, (centre - low) / TAIL, (high - centre) / TAIL
+
+
+def candidates(
+    library: Library, scopes: Iterable[str], fixed: Iterable[str] = (), statuses: Sequence[str] = FREE_STATUS
+) -> list[Free]:
+    """Parameters that may move, in the order of the library.
+
+    Parameters
+    ----------
+    library
+        The parameters.
+    scopes
+        "laws", or names of hosts, lines and agents. A value that a line or agent inherits unchanged counts as that of
+        the entry it inherits it from, if that one is among the scopes too.
+    fixed
+        Names that stay.
+    statuses
+        Which records may move.
+
+    Raises
+    ------
+    InputError
+        For a scope that is not in the library.
+    """
+    names, found, seen = set(fixed), [], set()
+    wanted = list(scopes)
+    for owner in wanted:
+        for record in owned(library, owner):
+            still = record.distribution == "fixed" or record.low == record.high
+            if still or record.name in names or record.status not in statuses:
+                continue
+            inherited = any(
+                other in seen and _same(record, library, other) for other in _lineage(library, owner) if other != owner
+            )
+            if not inherited:
+                found.append(Free(owner, record))
+        seen.add(owner)
+    return found
+
+
+def owned(library: Library, owner: str) -> list[Record]:
+    """Records of the laws, or of a host (with its own values of laws), line or agent."""
+    if owner == "laws":
+        return list(library.laws.records.values())
+    for scope in ("hosts", "lines", "agents"):
+        entries = library.entries(scope)
+        if owner in entries:
+            return [*entries[owner].records.values(), *entries[owner].law_overrides.values()]
+    known = ["laws", *library.hosts, *library.lines, *library.agents]
+    raise InputError("free", f"no host, line or agent '{owner}'", suggest(owner, known))
+
+
+def _lineage(library: Library, owner: str) -> tuple[str, ...]:
+    for scope in ("hosts", "lines", "agents"):
+        if owner in library.entries(scope):
+            return library.entries(scope)[owner].lineage
+    return (owner,)
+
+
+def _same(record: Record, library: Library, other: str) -> bool:
+    """Whether an ancestor has the same value and range (it was inherited)."""
+    return any(
+        (r.value, r.low, r.high) == (record.value, record.low, record.high)
+        for r in owned(library, other)
+        if r.name == record.name
+    )
+
+
+def rows_of(free: Free, experiment: Experiment) -> list[str]:
+    """Rows of a population of this experiment that a free parameter stands in; empty if it has no part in it."""
+    library, name = experiment.library, free.record.name
+    if free.owner == "laws":
+        return [] if name in experiment.host_entry.law_overrides else [name]
+    if free.owner in library.hosts:
+        return [name] if free.owner == experiment.host else []
+    for prefix, entries, used in (
+        ("line", library.lines, experiment.lines), ("agent", library.agents, experiment.protocol.agents)
+    ):
+        if free.owner in entries:
+            return [
+                f"{prefix}:{item}:{name}"
+                for item in used
+                if item == free.owner
+                or (free.owner in entries[item].lineage and _same(entries[item].records[name], library, free.owner))
+            ]
+    return []
+
+
+def spread(record: Record, centres: Array, u: Array) -> Array:
+    """Values of subjects at uniform positions `u` around each of some medians; shape (medians, subjects)."""
+    if record.between == 0.0 or record.distribution == "fixed":
+        return np.repeat(centres[:, None], len(u), axis=1)
+    from scipy.special import ndtri
+
+    z = np.clip(ndtri(u), -4.0, 4.0) * record.between
+    if record.distribution == "normal":
+        values = centres[:, None] + np.abs(centres[:, None]) * z
+    else:
+        values = _back(_there(centres, record.distribution)[:, None] + z, record.distribution)
+    return np.clip(values, record.physical_low, record.physical_high)
+
+
+def population_of(
+    experiment: Experiment, values: Mapping[Free, Array], draws: int, subjects: int, between: bool = True
+) -> Population:
+    """A population whose columns are the subjects of draw 0, then those of draw 1, and so on.
+
+    Parameters
+    ----------
+    experiment
+        Gives all parameters that do not move, and the seed.
+    values
+        Free parameter → values, shape (draws,).
+    draws, subjects
+        How many, and subjects of each.
+    between
+        Whether subjects differ.
+    """
+    base = draw(experiment, subjects)
+    columns = np.tile(base.values, (1, draws)) if between else np.repeat(_centres(base, experiment), draws * subjects, 1)
+    at = {name: i for i, name in enumerate(base.names)}
+    for free, centre in values.items():
+        for row in rows_of(free, experiment):
+            kind = row.split(":")[0] if ":" in row else "host"
+            u = stream(experiment.seed, f"{kind}:{free.record.name}", subjects)
+            if not between:
+                u = np.full(subjects, 0.5)
+            columns[at[row]] = spread(free.record, np.asarray(centre, dtype=np.float64), u).ravel()
+    return Population(base.names, columns, experiment.seed)
+
+
+def _centres(base: Population, experiment: Experiment) -> Array:
+    """Median of every row of a population, shape (rows, 1)."""
+    records = {name: record.value for name, record in experiment.records().items()}
+    for line in experiment.lines:
+        records |= {f"line:{line}:{name}": r.value for name, r in experiment.line_records(line).items()}
+    for agent in experiment.protocol.agents:
+        records |= {f"agent:{agent}:{name}": r.value for name, r in experiment.agent_records(agent).items()}
+    return np.array([[records.get(name, base.values[i, 0])] for i, name in enumerate(base.names)])
