@@ -173,7 +173,7 @@ def advance_immune(x, a, e, b, p, u, dt):
                  p.treg_turnover, dt)
     macrophages = relax(x.macrophages, p.macrophage_density * e.volume * p.macrophage_turnover,
                         p.macrophage_turnover, dt)
-    return nk, lak_level, armed, treg, macrophages, nk_in, cleared
+    return nk, lak_level, armed, treg, macrophages, nk_in - p.nk_return * p.nk_exit * x.nk, cleared
 
 
 @law

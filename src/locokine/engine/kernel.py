@@ -135,6 +135,7 @@ def slow_step(b, plan, time, dt):
     body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, homing, dt)
     for s in range(W):
         b.body[B.nk_taken + s] = taken[s]
+        b.body[B.homing + s] = homing[s]  # of this step: how much of the blood the next one can take cells from
         fluid = 0.0
         protein = 0.0
         for l in range(b.tissue.shape[0]):

@@ -108,7 +108,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             x, a, e = load_tissue(w, o, s), load_inputs(w, o, s), load_exchange(w, o, s)
             p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
             b = load_body_outputs(body, ZERO, s)
-            u = Blood(body[B.il2_plasma + s], body[B.nk + s] / b.blood_volume)
+            u = Blood(body[B.il2_plasma + s], body[B.nk + s] / (b.blood_volume + body[B.homing + s] * dt))
             new, out, released = couple.advance_tissue(x, a, e, b, p, l, u, dt)
             store_tissue(w, o, s, new)
             store_outputs(w, o, s, out)

@@ -54,7 +54,7 @@ BODY = (
     "resistance_drop", "mediator", "nk", "lymphocytes", "treg", "pressor", "fluids_given", "hazard", "organ_water", "armed",
 )
 BODY_INPUTS = (
-    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken",
+    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken", "homing",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",

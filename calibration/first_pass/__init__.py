@@ -1,0 +1,1 @@
+"""First-pass calibration: `python -m calibration.first_pass`."""
