@@ -54,6 +54,7 @@ class Block(NamedTuple):
     potency: Array  # (agents, WIDTH) activity on effector cells
     agent_arrays: Array  # (agents, 5, WIDTH) diffusion and permeability in tumour and host tissue, loss
     antigen_total: Array  # (antigens x WIDTH)
+    returned: Array  # (antigens x WIDTH) T cells going back to the blood in this step
     flux: Array  # (6, WIDTH) scratch
     scratch: Array  # (8, WIDTH)
     report_lesion: Array  # (variables, WIDTH)

@@ -109,7 +109,7 @@ def clear_body_drives(body):
 
 
 @kernel
-def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, dt):
+def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, returned, dt):
     """Specific T cells of every antigen in the node and in blood; memory once the antigen is gone."""
     for g in range(antigens):
         q = g * NODE
@@ -137,7 +137,7 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, d
             taken = homing[s] * dt / blood * effectors
             stay = largest(effectors - taken, 0.0)
             dying = (1.0 - decay(p.contraction * dt)) * stay
-            node[q + N.effectors + s] = stay - dying + left
+            node[q + N.effectors + s] = stay - dying + left + returned[g * W + s]
             gone = node_laws.antigen_gone(antigen_total[g * W + s], p.memory_antigen_half)
             formed = p.switch_memory * p.memory_share * gone * dying
             node[q + N.memory + s] = memory * decay(p.memory_loss * dt) + formed

@@ -151,8 +151,11 @@ def clonogen_pass(w, lesion, n, dt):
 
 
 @kernel
-def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing, dt):
-    """Specific T cells of every antigen in every shell: arrival from blood, division, departure, death."""
+def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing, returned, dt):
+    """Specific T cells of every antigen in every shell: arrival from blood, division, departure, death.
+
+    Cells that leave go back to the blood (`returned`, per antigen), but for a share that is lost on the way.
+    """
     for k in range(n):
         o = k * SHELL
         for s in range(W):
@@ -171,7 +174,9 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 cells = tcells[q + s]
                 present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + p.presence_half)
                 divide = p.t_division * w[o + T.g_effector + s] * present
-                leave = p.t_exit * (1.0 - p.t_retention * present) + p.t_death
+                exits = p.t_exit * (1.0 - p.t_retention * present)
+                leave = exits + p.t_death
+                returned[g * W + s] += p.t_return * exits * cells * dt
                 arrives = w[o + T.homing + s] * here / blood
                 w[o + T.right + s] += dt * arrives
                 cells = relax(cells, arrives, leave, dt) * gain(divide * dt)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,8 @@ class Bench:
                 trials[row.scenario] = Trial(
                     experiment, population_of(experiment, values, draws, subjects), self.threads
                 )
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # all hosts of a draw dead: nan
                 seen = OBSERVABLES[row.observable](trials[row.scenario], row.arm).reshape(draws, subjects)
             predicted[i], log[i] = row.likelihood.predict(seen), row.likelihood.log(seen)
         return Scores(predicted, log)
@@ -167,17 +169,37 @@ def prior_batch(free: Sequence[Free], count: int, seed: int) -> Array:
 
 
 def influence(z: Array, scores: Scores) -> Array:
-    """Largest absolute rank correlation of each parameter with any row's prediction; shape (parameters,)."""
+    """Absolute rank correlation of each parameter with each row's prediction, shape (parameters, rows)."""
     from scipy.stats import rankdata
 
     x = rankdata(z, axis=0)
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12)
-    best = np.zeros(z.shape[1])
-    for prediction in (*scores.predicted, *scores.log, scores.log.sum(axis=0)):
+    found = np.zeros((z.shape[1], len(scores.predicted)))
+    for i, prediction in enumerate(scores.predicted):
         y = rankdata(np.nan_to_num(prediction, nan=-1e30, posinf=1e30, neginf=-1e30))
         if y.std() > 0.0:
-            best = np.maximum(best, np.abs(x.T @ ((y - y.mean()) / y.std())) / len(y))
-    return best
+            found[:, i] = np.abs(x.T @ ((y - y.mean()) / y.std())) / len(y)
+    return found
+
+
+def strongest(strength: Array, most: int, noise: float) -> list[int]:
+    """The parameters to move: in turn the strongest not yet chosen of every row, while stronger than `noise`.
+
+    Parameters
+    ----------
+    strength
+        Shape (parameters, rows).
+    most
+        How many at most.
+    """
+    chosen: list[int] = []
+    order = np.argsort(-strength, axis=0, kind="stable")
+    for place in range(len(strength)):
+        for row in range(strength.shape[1]):
+            item = int(order[place, row])
+            if len(chosen) < most and item not in chosen and strength[item, row] > noise:
+                chosen.append(item)
+    return sorted(chosen)
 
 
 # --- evolution strategy ----------------------------------------------------------------------------------------------
@@ -320,8 +342,8 @@ def fit_stage(
     parts = [evaluate(free, z[i:i + 64]) for i in range(0, stage.prior, 64)]
     prior = Scores.joined(parts)
     strength = influence(z, prior)
-    order = np.argsort(-strength, kind="stable")
-    chosen = sorted(int(i) for i in order[:stage.most] if strength[i] > 2.6 / np.sqrt(stage.prior))
+    chosen = strongest(strength, stage.most, 3.3 / np.sqrt(stage.prior))
+    top = strength.max(axis=1, initial=0.0)
     kept = [free[i] for i in chosen]
     tell(f"{stage.name}: moving {', '.join(item.key for item in kept) or 'nothing: no parameter matters'}")
     before = evaluate([], np.zeros((1, 0)), check)
@@ -332,7 +354,7 @@ def fit_stage(
     values = {item: float(item.at(best[i:i + 1])[0]) for i, item in enumerate(kept)}
     bench.moved.update(values)
     return Fitted(
-        stage.name, values, {free[i].key: float(strength[i]) for i in order}, _read(stage, before), _read(stage, after),
+        stage.name, values, {free[i].key: float(top[i]) for i in np.argsort(-top, kind="stable")}, _read(stage, before), _read(stage, after),
         cost_before, cost, stage.prior + used, effective_size(prior.log.sum(axis=0)),
     )
 
