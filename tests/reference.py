@@ -444,6 +444,9 @@ class Stiff:
         self.plan = self.setting.plan
         self.present = np.ones(int(self.plan.agents), dtype=np.int64)
         self.places = self._places()
+        self.signed = np.zeros(sum(len(rows) for _, rows in self.places), dtype=bool)
+        count = len(layout.TISSUE)
+        self.signed[layout.TISSUE.index("strain_ref"):len(self.places[0][1]):count] = True
         self.y = np.zeros(0)
 
     def _places(self) -> list[tuple[Array, NDArray[np.int64]]]:
@@ -492,6 +495,7 @@ class Stiff:
     def derivative(self, y: Array) -> Array:
         """dy/dt of up to sixteen states at once, shape (states, columns)."""
         columns = y.shape[1]
+        y = np.where(self.signed[:, None], y, np.maximum(y, 1e-30))  # trial states of the solver may undershoot
         full = np.repeat(y[:, :1], WIDTH, axis=1)
         full[:, :columns] = y
         self.write(full)

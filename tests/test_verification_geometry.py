@@ -61,11 +61,9 @@ def test_shells_approach_the_well_mixed_lesion_as_transport_gets_fast() -> None:
 
     What is left is the exchange with the rim, which a single shell sees through its mean.
     """
-    fast = {"tumour_conductivity": "4.13e-5 cm2/mmHg/s", "between": None}
-    fast.pop("between")
     runs = []
     for extra in ({"geometry": "well-mixed"}, {"geometry": "shells", "shells": 6, "rim_shells": 1}):
-        made = experiment(SYSTEMIC, follow_up="13 days", subjects=16, **extra)
+        made = experiment(SYSTEMIC, follow_up="16 days", subjects=16, **extra)
 
         def stir(block: Any) -> None:
             from locokine.tissue import layout
@@ -145,11 +143,11 @@ def test_errors_fall_with_the_step(case: str) -> None:
 STIFF: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "untreated": ({"arms": {"a": []}, "follow_up": "13 days"}, (2, 5, 8, 12)),
     "intratumoural": ({"arms": {"a": LOCAL["it"]}, "follow_up": "16 days"}, (10, 11, 12, 13, 14, 15)),
-    "intravenous": ({"arms": {"a": SYSTEMIC["iv"]}, "follow_up": "15 days"}, (10, 12, 14)),
-    "cavity": ({"arms": {"a": ["aldesleukin 20000 IU intraperitoneal in 0.5 mL daily days 10-11"]}, "lesions": ASCITES,
-                "follow_up": "13 days"}, (5, 10, 11, 12)),
-    "human": ({"arms": {"a": ["aldesleukin 3 MIU intratumoural in 2 mL into skin_1 daily days 0-2"]}, "lesions": SKIN,
-               "host": "human", "follow_up": "9 days"}, (1, 2, 3, 5, 8)),
+    "intravenous": ({"arms": {"a": SYSTEMIC["iv"]}, "follow_up": "16 days"}, (10, 12, 13, 15)),
+    "cavity": ({"arms": {"a": ["aldesleukin 20000 IU intraperitoneal in 0.5 mL daily days 1-2"]},
+                "lesions": {"ascites": {**ASCITES["ascites"], "cells": "3e8 cells"}}, "follow_up": "4 days"}, (1, 2, 3)),
+    "human": ({"arms": {"a": ["aldesleukin 3 MIU intratumoural in 2 mL daily days 0-1"]}, "host": "human",
+               "lesions": {"skin": {**SKIN["skin"], "count": 1}}, "follow_up": "7 days"}, (1, 2, 3, 6)),
 }
 
 
@@ -158,7 +156,7 @@ def stiff(case: str) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
     """The experiment, what the stiff solver finds for subject 0, and the times (h)."""
     made = experiment(subjects=1, **STIFF[case][0])
     times = np.array(STIFF[case][1]) * 24.0
-    return made, Stiff(made, "a").run(times, rtol=1e-5), times
+    return made, Stiff(made, "a").run(times, rtol=1e-4), times
 
 
 def against_stiff(case: str, factor: float) -> dict[str, float]:
@@ -182,7 +180,7 @@ def against_stiff(case: str, factor: float) -> dict[str, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", list(STIFF))
 def test_engine_against_a_stiff_solver(case: str) -> None:
-    """Volume, IL-2 AUC and necrotic fraction within 1 % of scipy's BDF at a relative tolerance of 1e-5."""
+    """Volume, IL-2 AUC and necrotic fraction within 1 % of scipy's BDF at a relative tolerance of 1e-4."""
     found = against_stiff(case, 1.0)
     assert max(found.values()) < 0.01, found
 

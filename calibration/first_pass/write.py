@@ -20,24 +20,23 @@ Record = dict[str, Any]
 
 def stage_text(fitted: Fitted, data: FirstPass) -> str:
     """A stage in lines of text: rows before and after, values, what mattered most."""
-    lines = [f"--- {fitted.stage}: cost {fitted.cost_before:.2f} -> {fitted.cost_after:.2f}, "
-             f"{fitted.evaluations} draws, effective prior draws {fitted.effective:.1f}"]
+    cost = f"cost {fitted.cost_before:.2f} -> {fitted.cost_after:.2f}"
+    lines = [f"--- {fitted.stage}: {cost}, {fitted.evaluations} draws, effective prior draws {fitted.effective:.1f}"]
     for name, (prediction, log) in fitted.after.items():
         row = data.rows[name]
         first, was = fitted.before[name]
         seen = row.likelihood.text(row.unit)
         lines.append(f"  {name:6} {first:9.3g} ({was:6.2f}) -> {prediction:9.3g} ({log:6.2f})  seen {seen}; {row.what}")
     for item, value in fitted.values.items():
-        lines.append(
-            f"  {item.key:40} {item.text(item.record.value):>22} -> {item.text(value):<22} z {item.coordinate(value):+.2f}"
-        )
+        change = f"{item.text(item.record.value):>22} -> {item.text(value):<22}"
+        lines.append(f"  {item.key:40} {change} z {item.coordinate(value):+.2f}")
     strongest = list(fitted.screened.items())[:20]
     lines.append("  influence: " + ", ".join(f"{key} {value:.2f}" for key, value in strongest))
     return "\n".join(lines)
 
 
 def claims_tables(bench: Bench, draws: int, tell: Callable[[str], None]) -> Record:
-    """Share of prior draws in which each claim holds, before and after the fit, and the claims at the values themselves."""
+    """Share of prior draws in which each claim holds, before and after the fit, and the claims at the medians."""
     from locokine.inference.claims import CLAIMS, prior_predictive
 
     tell(f"claims in {draws} draws of the prior")
@@ -74,7 +73,7 @@ def record(bench: Bench, stages: Sequence[Fitted], claims: Record | None, identi
     return {
         "schema_version": 1, "locokine": __version__, "seed": seed, "identity": identity,
         "sources": source_hash(), "library": load_library().digest,
-        "versions": {name: version(name) for name in ("numpy", "scipy", "numba")} | {"python": platform.python_version()},
+        "versions": {"python": platform.python_version(), **{n: version(n) for n in ("numpy", "scipy", "numba")}},
         "stages": {
             f.stage: {"cost_before": f.cost_before, "cost_after": f.cost_after, "draws": f.evaluations,
                       "effective_prior_draws": f.effective, "influence": f.screened}
@@ -96,7 +95,7 @@ def proposal_text(found: Record) -> str:
 def page(found: Record) -> str:
     """The page of the docs, in Markdown."""
     parts = [PAGE_HEAD.format(**found, numba=found["versions"]["numba"])]
-    parts.append("## Rows\n\n| row | what | observed | before | after | log-likelihood after |\n|---|---|---|---|---|---|")
+    parts.append("## Rows\n\n| row | what | observed | before | after | log-likelihood |\n|---|---|---|---|---|---|")
     for name, row in found["rows"].items():
         unit = "" if row["unit"] == "1" else f" {row['unit']}"
         note = f" ({row['note']})" if row["note"] else ""

@@ -25,7 +25,11 @@ def viscosity(haematocrit_ratio: float) -> float:
 
 @law
 def collapse(transmural: float, reference: float, half: float) -> float:
-    """Flow factor from transmural pressure in mmHg: 1 at `reference`, half-closed about `half`."""
+    """Flow factor from transmural pressure in mmHg: 1 at `reference`, half-closed about `half`.
+
+    Vessels of a tumour live with its pressure: microvascular and interstitial pressure are nearly equal (Boucher & Jain
+    1992), so what shuts them is a rise above the pressure they have adapted to.
+    """
     x = positive(transmural, 0.1)
     return hill2(x, half) / hill2(reference, half)
 

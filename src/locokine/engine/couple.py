@@ -144,7 +144,7 @@ def advance_vessels(x, a, e, b, p, drive_t, dt):
     target = (
         perfusion.autoregulation(b.pressure, p.autoregulation_full, p.autoregulation_least)
         * perfusion.viscosity(b.haematocrit_ratio)
-        * perfusion.collapse(p.vessel_pressure * b.filling - a.pressure, p.collapse_reference, p.collapse_half)
+        * perfusion.collapse(p.collapse_reference - (a.pressure - x.pressure_ref), p.collapse_reference, p.collapse_half)
         * perfusion.plugging(e1, e2, e3, p.plugging_share)
     )
     flow = relax(x.perfusion, target / p.perfusion_lag, 1.0 / p.perfusion_lag, dt)
@@ -204,10 +204,11 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     erythrocytes = relax(x.erythrocytes, bled, p.erythrocyte_clearance, dt)
     nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, dt)
     reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
+    adapted = relax(x.pressure_ref, a.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
     antigen_in = died_starved + p.antigen_killed * (died_t + died_lak + died_m) + p.antigen_spontaneous * died_spont
     new = Tissue(
         viable, loss, dead, x.fluid + released, x.protein, host, vessels, gone, flow, e1, e2, e3, erythrocytes, nk,
-        lak_level, armed, treg, macrophages, reference,
+        lak_level, armed, treg, macrophages, reference, adapted,
     )
     return new, Outputs(
         hypoxic, capillary, po2, born, died_starved, died_t, died_lak, died_m, died_spont, nk_in, antigen_in, cleared

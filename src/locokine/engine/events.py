@@ -9,6 +9,7 @@ import numpy as np
 from locokine._jit import kernel
 from locokine.biology.arithmetic import largest
 from locokine.biology.extinction import exponent
+from locokine.biology.fluid import oncotic_interstitial, oncotic_plasma
 from locokine.body import grades
 from locokine.tissue.layout import (
     POOLS, SHELL, SOL, A, B, L, S, T, W, load_body_outputs, load_host, load_line,
@@ -61,7 +62,20 @@ def implant(b, plan, l, time):
                 w[o + T.loss + s] = share * q.loss_share
                 w[o + T.host + s] = p.stroma_share * (share * q.cell_volume + p.smallest_stroma)
                 solid = share * q.cell_volume + w[o + T.host + s]
-                w[o + T.fluid + s] = solid * p.tumour_fluid_ratio + cavity * p.cavity_rest_fluid
+                # tissue starts near the pressure at which filtration stops, with vessels adapted to it
+                protein = 0.78 * p.plasma_protein
+                stop = p.vessel_pressure - p.tumour_reflection * (
+                    oncotic_plasma(p.plasma_protein) - oncotic_interstitial(protein)
+                )
+                depth = radius * radius * p.tumour_vessel_conductivity * p.vessel_density
+                held = 1.0 - 1.0 / (1.0 + depth * p.vessel_radius * 0.4 / p.tumour_conductivity)
+                pressure = p.normal_rest_pressure + held * (stop - p.normal_rest_pressure)
+                strain = (1.0 - cavity) * (pressure - p.tumour_rest_pressure) / p.tumour_modulus
+                strain = max(strain, -0.3)
+                w[o + T.strain_ref + s] = strain
+                w[o + T.pressure_ref + s] = (1.0 - cavity) * pressure + cavity * p.cavity_rest_pressure
+                w[o + T.fluid + s] = solid * (p.tumour_fluid_ratio + strain * (1.0 + p.tumour_fluid_ratio))
+                w[o + T.fluid + s] += cavity * p.cavity_rest_fluid
                 w[o + T.vessels + s] = p.vessel_density * (solid + w[o + T.fluid + s])
                 if cavity > 0.0:
                     w[o + T.vessels + s] = p.cavity_area / (6.283185307179586 * p.vessel_radius)
@@ -75,7 +89,11 @@ def implant(b, plan, l, time):
                 w[o + T.host_target + s] = w[o + T.host + s]
                 w[o + T.fluid + s] = volume - w[o + T.host + s]
                 w[o + T.vessels + s] = p.rim_vessel_density * volume
-            w[o + T.protein + s] = p.normal_tissue_protein * w[o + T.fluid + s]
+                w[o + T.pressure_ref + s] = p.normal_rest_pressure
+            protein = p.normal_tissue_protein
+            if k < cores and cavity == 0.0:
+                protein = 0.78 * p.plasma_protein
+            w[o + T.protein + s] = protein * w[o + T.fluid + s]
             w[o + T.vessel_target + s] = w[o + T.vessels + s]
             w[o + T.treg + s] = p.treg_density * (w[o + T.host + s] + w[o + T.fluid + s])
         lesion[L.implanted + s] = 1.0

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 FILE = Path(__file__).parent / "library" / "first_pass.yaml"
 WORST = -50.0
 """Log-likelihood of a row whose observable does not exist (all hosts dead): bad, but finite."""
+FAR = -10.0
+"""Log-likelihood below which misfits count by their logarithm, so that one hopeless row does not drown the others."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Likelihood:
             found = -0.5 * (np.log(np.maximum(predicted, 1e-12) / self.value) / self.spread) ** 2
         else:
             found = -0.5 * ((predicted - self.value) / self.spread) ** 2
-        return np.where(np.isfinite(predicted), np.maximum(found, WORST), WORST)
+        far = FAR - 10.0 * np.log1p(np.maximum(FAR - found, 0.0) / 10.0)
+        return np.where(np.isfinite(predicted), np.maximum(np.where(found < FAR, far, found), WORST), WORST)
 
     def text(self, unit: str) -> str:
         """The observation in words."""

@@ -1,4 +1,4 @@
-"""The thirteen claims of the blueprint, each computed from small trials, and the share of prior draws in which it holds.
+"""The thirteen claims of the blueprint, computed from small trials, and the share of prior draws in which each holds.
 
 A claim is a function of `ClaimTrials` that returns numbers of every draw and whether the claim holds in it. Where the
 blueprint says "few", "hardly" or "many", the limit that stands for the word is written in the claim's text. Nothing is
@@ -77,7 +77,7 @@ def _median(values: Array) -> Array:
     return np.nanmedian(values, axis=-1)
 
 
-def _share(true: Array) -> Array:
+def _share(true: Array | Bools) -> Array:
     """Share of the subjects of a draw; shape (draws,)."""
     return np.nanmean(np.asarray(true, dtype=np.float64), axis=-1)
 
@@ -100,8 +100,7 @@ def endogenous(t: ClaimTrials) -> Finding:
 @claim(2, "IL-2 at least doubles the armed share of NK and of specific T cells in the tumour, over untreated")
 def stimulation(t: ClaimTrials) -> Finding:
     def armed(part: str, whole: str, arm: str) -> Array:
-        with np.errstate(all="ignore"):
-            shares = t.lesion(part, "mouse", arm)[:10] / t.lesion(whole, "mouse", arm)[:10]
+        shares = t.lesion(part, "mouse", arm)[:10] / t.lesion(whole, "mouse", arm)[:10]
         return _median(_most(shares))
 
     nk, nk_none = armed("lak", "nk", LOCAL), armed("lak", "nk", NONE)
@@ -110,7 +109,7 @@ def stimulation(t: ClaimTrials) -> Finding:
     return Finding((nk >= 2.0 * nk_none) & (t_cells >= 2.0 * t_none), numbers)
 
 
-@claim(3, "vessels leak: at the injected tumour (leak state 0.1 over untreated), and of the lung after high dose (twofold)")
+@claim(3, "vessels leak: at the injected tumour (leak state 0.1 over untreated), in the lung after high dose (twofold)")
 def leak(t: ClaimTrials) -> Finding:
     local = _median(_most(t.lesion("leak", "mouse", LOCAL)))
     none = _median(_most(t.lesion("leak", "mouse", NONE)))
@@ -120,13 +119,13 @@ def leak(t: ClaimTrials) -> Finding:
 
 
 def _killed(t: ClaimTrials, arm: str, off: tuple[str, ...] = ()) -> Array:
-    """Effect: log10 of the fewest viable cells within 20 days, below that at the first dose; shape (draws, subjects)."""
+    """Effect: fall of log10 viable cells from the first dose to their minimum in 20 days; shape (draws, subjects)."""
     cells = t.lesion("viable_cells", "mouse", arm, off)[:21]
     return np.log10(np.maximum(cells[0], 1.0)) - np.log10(np.maximum(np.nanmin(cells, axis=0), 1.0))
 
 
-@claim(4, "leak limits systemic treatment: high-dose i.v. is no more effective in mice than i.t., and only i.v. is toxic "
-          "(median grade 3 or more), as in patients at the doses of practice (share of grade 3 or more at least 30 % "
+@claim(4, "leak limits systemic treatment: high-dose i.v. is no more effective in mice than i.t., and only i.v. is "
+          "toxic (median grade 3 or more), as in patients at the doses of practice (share of grade 3 or more at least 30 % "
           "against at most 10 %)")
 def limits(t: ClaimTrials) -> Finding:
     local, systemic = _median(_killed(t, LOCAL)), _median(_killed(t, HIGH))
@@ -170,7 +169,7 @@ def response_rate(t: ClaimTrials) -> Finding:
     return Finding((mean + error >= 0.5) & (mean - error <= 0.7), {"mix": mean, **rates})
 
 
-@claim(8, "local: inflammation at the injection site (median grade 1 or more) and no more (median systemic grade at most 1)")
+@claim(8, "local: inflammation at the injection site (median grade 1 or more) and no more (median systemic grade 0 or 1)")
 def site_only(t: ClaimTrials) -> Finding:
     systemic, site = (np.concatenate(pair, axis=-1) for pair in zip(t.grades("mouse"), t.grades("skin"), strict=True))
     numbers = {"site": _median(site), "systemic": _median(systemic)}
@@ -179,7 +178,8 @@ def site_only(t: ClaimTrials) -> Finding:
 
 def _swelling(t: ClaimTrials, arm: str) -> tuple[Array, Array]:
     """Peaks of oedema and of the necrotic share within 20 days."""
-    return _most(t.lesion("oedema_fraction", "mouse", arm)[:21]), _most(t.lesion("necrotic_fraction", "mouse", arm)[:21])
+    oedema, necrosis = (t.lesion(f"{name}_fraction", "mouse", arm)[:21] for name in ("oedema", "necrotic"))
+    return _most(oedema), _most(necrosis)
 
 
 @claim(9, "treated tumours show oedema (5 % of the volume over untreated) and necrosis (20 % over untreated)")
@@ -195,8 +195,8 @@ def _first_day(values: Array, rise: float) -> Array:
     return np.where(reached.any(axis=0), reached.argmax(axis=0), np.inf)
 
 
-@claim(10, "leak (0.1) and oedema (5 %) come no later than hypoxia (5 % more), that no later than necrosis (10 % more) in "
-           "80 % of hosts, and without leak there is less necrosis")
+@claim(10, "leak (0.1) and oedema (5 %) come no later than hypoxia (5 % more), that no later than necrosis (10 % more) "
+           "in 80 % of hosts, and without leak there is less necrosis")
 def order(t: ClaimTrials) -> Finding:
     window = slice(0, 15)
     limits_of = {"leak": 0.1, "oedema_fraction": 0.05, "hypoxic_fraction": 0.05, "necrotic_fraction": 0.1}
@@ -205,7 +205,8 @@ def order(t: ClaimTrials) -> Finding:
     ordered = _share((np.maximum(leaky, wet) <= airless) & (airless <= dead) & np.isfinite(dead))
     with_leak = _median(_most(t.lesion("necrotic_fraction", "mouse")[window]))
     without = _median(_most(t.lesion("necrotic_fraction", "mouse", LOCAL, LEAK)[window]))
-    numbers = {f"day of {name.removesuffix('_fraction')}": _median(day) for name, day in zip(limits_of, days, strict=True)}
+    names = (f"day of {name.removesuffix('_fraction')}" for name in limits_of)
+    numbers = dict(zip(names, map(_median, days), strict=True))
     holds = (ordered >= 0.8) & (without < 0.9 * with_leak)
     return Finding(holds, {"in order": ordered, **numbers, "necrosis": with_leak, "without leak": without})
 
@@ -221,14 +222,12 @@ def antigen(t: ClaimTrials) -> Finding:
     return Finding((full > 1.0) & (fall >= 0.8), {"T cells": full, "without necrosis": prevented, "fall": fall})
 
 
-@claim(12, "cured mice are specifically immune: 80 % or more reject SL2, at most half as many reject P815, and both take "
-           "in 90 % of naive mice")
+@claim(12, "cured mice are specifically immune: 80 % or more reject SL2, at most half as many reject P815, and both "
+           "take in 90 % of naive mice")
 def memory(t: ClaimTrials) -> Finding:
     (same, took), (other, took_other) = t.rechallenge("sl2"), t.rechallenge("p815")
     cured = np.sum(np.isfinite(same), axis=-1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # nobody cured: nan
-        own, foreign = np.nanmean(same, axis=-1), np.nanmean(other, axis=-1)
+    own, foreign = _share(same), _share(other)
     valid = (_share(took) >= 0.9) & (_share(took_other) >= 0.9)
     holds = (cured > 0) & valid & (np.nan_to_num(own) >= 0.8) & (np.nan_to_num(foreign) <= 0.5 * np.nan_to_num(own))
     return Finding(holds, {"cured": cured.astype(np.float64), "reject SL2": own, "reject P815": foreign,
@@ -240,7 +239,7 @@ def both(t: ClaimTrials) -> Finding:
     effect = {off: np.nanmean(_killed(t, LOCAL, off), axis=-1) for off in ((), LEAK, IMMUNITY, (*LEAK, *IMMUNITY))}
     total = effect[()] - effect[(*LEAK, *IMMUNITY)]
     by_leak = 0.5 * (effect[()] - effect[LEAK] + effect[IMMUNITY] - effect[(*LEAK, *IMMUNITY)])
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # no effect, no share
         share = np.where(total > 0.05, by_leak / total, np.nan)
     holds = (np.nan_to_num(share, nan=-1.0) >= 0.1) & (np.nan_to_num(share, nan=2.0) <= 0.9)
     return Finding(holds, {"effect log10": total, "share of leak": share, "share of immunity": 1.0 - share})
@@ -290,7 +289,7 @@ def prior_of(library: Library) -> list[Free]:
 
 def evaluate(trials: ClaimTrials, numbers: tuple[int, ...] = ()) -> dict[int, Finding]:
     """Read claims (all without `numbers`) from one batch of draws."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # all-nan slices: dead hosts
         return {number: CLAIMS[number].read(trials) for number in numbers or CLAIMS}
 

@@ -353,9 +353,10 @@ def fit_stage(
     after = evaluate(kept, best[None], check)
     values = {item: float(item.at(best[i:i + 1])[0]) for i, item in enumerate(kept)}
     bench.moved.update(values)
+    screened = {free[i].key: float(top[i]) for i in np.argsort(-top, kind="stable")}
     return Fitted(
-        stage.name, values, {free[i].key: float(top[i]) for i in np.argsort(-top, kind="stable")}, _read(stage, before), _read(stage, after),
-        cost_before, cost, stage.prior + used, effective_size(prior.log.sum(axis=0)),
+        stage.name, values, screened, _read(stage, before), _read(stage, after), cost_before, cost,
+        stage.prior + used, effective_size(prior.log.sum(axis=0)),
     )
 
 
@@ -396,7 +397,8 @@ def _refine(
         search.tell(x, costs)
         if costs.min() < cost:
             best, cost = x[costs.argmin()].copy(), float(costs.min())
-        tell(f"{stage.name}: generation {generation + 1} of {stage.generations}, cost {cost:.2f} (was {cost_before:.2f})")
+        place = f"{stage.name}: generation {generation + 1} of {stage.generations}"
+        tell(f"{place}, cost {cost:.2f} (was {cost_before:.2f})")
     return best, cost, cost_before, size * stage.generations + 1
 
 

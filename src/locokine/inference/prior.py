@@ -210,7 +210,10 @@ def population_of(
         Whether subjects differ.
     """
     base = draw(experiment, subjects)
-    columns = np.tile(base.values, (1, draws)) if between else np.repeat(_centres(base, experiment), draws * subjects, 1)
+    if between:
+        columns = np.tile(base.values, (1, draws))
+    else:
+        columns = np.repeat(_centres(base, experiment), draws * subjects, axis=1)
     at = {name: i for i, name in enumerate(base.names)}
     for free, centre in values.items():
         for row in rows_of(free, experiment):

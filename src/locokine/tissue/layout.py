@@ -25,7 +25,7 @@ TISSUE = (
     # state of one shell; extensive quantities are totals of the shell
     "viable", "loss", "dead", "fluid", "protein", "host", "vessels", "vessels_lost", "perfusion",
     "e_direct", "e_thrombotic", "e_lymphocyte", "erythrocytes", "nk", "lak_level", "armed", "treg", "macrophages",
-    "strain_ref",
+    "strain_ref", "pressure_ref",
 )
 INPUTS = (
     # what a shell is told by the passes around it

@@ -1,0 +1,160 @@
+"""Which parameters do anything: each is doubled and halved, and those that move no output are listed.
+
+A variant is one column of a population in which all hosts are alike (the spread between subjects is off). It is
+compared with a column of the same number in which nothing was changed, so that both meet the same chance. A parameter
+that matters in one setting only (a cavity, a patient, a shell) is not silent: besides the given experiment the shipped
+settings are run, and what moves in any of them moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locokine.engine.batch import simulate_arm
+from locokine.engine.run import ArmRun
+from locokine.inference.claim_trials import EXAMPLES
+from locokine.inference.prior import population_of
+from locokine.parameters.records import Record
+from locokine.population.draw import Population
+from locokine.scenario.experiment import Experiment
+from locokine.scenario.load import load
+
+Array = NDArray[np.float64]
+MOVED = 1e-6
+"""Change of an output, relative to its largest absolute value over the run, that counts as moved: far above rounding."""
+NEAR_ONE = 0.99
+"""A share is not doubled beyond this."""
+BATCH = 128
+"""Variants that run together."""
+
+SETTINGS: tuple[tuple[str, str, float, int], ...] = (
+    ("local_versus_systemic", "well-mixed", 40.0, 0),
+    ("local_versus_systemic", "shells", 16.0, 3),
+    ("ascites_sl2", "well-mixed", 30.0, 0),
+    ("melanoma_intralesional", "well-mixed", 21.0, 0),
+    ("high_dose_intravenous", "well-mixed", 30.0, 0),
+)
+"""Shipped example, geometry, days, shells (0: as it is): the settings of which one has to move."""
+
+EXPLAINED: dict[str, str] = {
+    "fmol_per_iu": "turns IU into an amount when the scenario is read, before the engine runs",
+    "molar_mass": "turns mass into an amount when the scenario is read, before the engine runs",
+}
+"""Parameters that rightly move nothing → why."""
+
+
+def audit(
+    experiment: Experiment, *, threads: int = 1, shipped: bool = True, names: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, str]:
+    """Parameters that move no output, each with why (empty if nothing says why).
+
+    Parameters
+    ----------
+    experiment
+        Its own setting is run (well mixed) beside the shipped ones.
+    threads
+        Of the engine.
+    shipped
+        Whether the shipped settings are run too.
+    names
+        Only these parameters; all without.
+    progress
+        Called as `progress(done, settings)`.
+
+    Returns
+    -------
+    dict
+        Parameter → explanation, in the order of the library.
+    """
+    settings = [_setting(experiment, "well-mixed", experiment.protocol.follow_up / 24.0, 0)]
+    if shipped:
+        settings += [_setting(load(EXAMPLES / f"{name}.yaml"), *how) for name, *how in SETTINGS]
+    silent = dict.fromkeys(names or [name for item in settings for name in _records(item)])
+    for number, item in enumerate(settings):
+        if silent:
+            for name in moved(item, list(silent), threads):
+                silent.pop(name)
+        if progress:
+            progress(number + 1, len(settings))
+    return {name: EXPLAINED.get(name, "") for name in silent}
+
+
+def _setting(experiment: Experiment, geometry: str, days: float, shells: int) -> Experiment:
+    protocol = replace(
+        experiment.protocol, geometry=geometry, follow_up=min(days * 24.0, experiment.protocol.follow_up),
+        rechallenge=None,
+    )
+    if shells:
+        protocol = replace(protocol, shells=shells, rim_shells=2)
+    return replace(experiment, protocol=protocol)
+
+
+def _records(experiment: Experiment) -> dict[str, list[tuple[str, Record]]]:
+    """Parameter → rows of the population that it stands in, with their records."""
+    found: dict[str, list[tuple[str, Record]]] = {}
+    groups = [("", experiment.records())]
+    groups += [(f"line:{line}:", experiment.line_records(line)) for line in experiment.lines]
+    groups += [(f"agent:{agent}:", experiment.agent_records(agent)) for agent in experiment.protocol.agents]
+    for prefix, records in groups:
+        for name, record in records.items():
+            found.setdefault(name, []).append((prefix + name, record))
+    return found
+
+
+def variants(record: Record) -> tuple[float, float]:
+    """Half and double of a value within its bounds; the ends of the range where the value is zero."""
+    if record.value == 0.0:
+        low, high = record.low, record.high
+    else:
+        low, high = 0.5 * record.value, 2.0 * record.value
+    if record.distribution == "logit":
+        high = min(high, NEAR_ONE)
+    return tuple(float(np.clip(x, record.physical_low, record.physical_high)) for x in (low, high))  # type: ignore
+
+
+def moved(experiment: Experiment, names: Sequence[str], threads: int = 1) -> set[str]:
+    """Those of the parameters that move an output of any arm of this setting."""
+    rows = _records(experiment)
+    present = [name for name in names if name in rows]
+    found: set[str] = set()
+    for first in range(0, len(present), BATCH // 2):
+        part = present[first:first + BATCH // 2]
+        base = population_of(experiment, {}, 2 * len(part), 1, between=False)
+        changed = base.values.copy()
+        at = {name: i for i, name in enumerate(base.names)}
+        for column, name in enumerate(part):
+            for row, record in rows[name]:
+                if row in at:
+                    changed[at[row], 2 * column:2 * column + 2] = variants(record)
+        other = Population(base.names, changed, base.seed)
+        for arm in experiment.protocol.arms:
+            runs = [simulate_arm(experiment, people, arm.name, 0, people.subjects, threads) for people in (base, other)]
+            hit = differs(*runs).reshape(len(part), 2).any(axis=1)
+            found.update(name for name, true in zip(part, hit, strict=True) if true)
+    return found
+
+
+def differs(one: ArmRun, two: ArmRun) -> NDArray[np.bool_]:
+    """Whether any output of each subject differs between two runs by more than `MOVED`; shape (subjects,)."""
+    outputs = ("daily_lesion", "daily_body", "exposure", "dosed", "reached_plasma", "worst_grades", "cure_probability")
+    result = np.zeros(one.subjects, dtype=bool)
+    for name in outputs:
+        a, b = getattr(one, name), getattr(two, name)
+        if a is None or b is None:
+            continue
+        a, b = (np.asarray(x, dtype=np.float64) for x in (a, b))
+        if a.ndim == 1:
+            a, b = a[None], b[None]
+        over_time = -2 if name.startswith("daily") else None
+        size = np.nan_to_num(np.abs(a))
+        if over_time is not None:
+            size = size.max(axis=over_time, keepdims=True)
+        lived = np.isnan(a) != np.isnan(b)
+        apart = np.nan_to_num(np.abs(a - b)) > MOVED * size + 1e-12
+        result |= (lived | apart).reshape(-1, one.subjects).any(axis=0)
+    return result

@@ -1,0 +1,197 @@
+"""What must not matter does not: names, empty doses, inert proteins, twins; and an untreated tumour grows as it should."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference import (
+    ASCITES, BODY_AT, COURSE, FLANK, LESION_AT, PACKAGE, SKIN, experiment, open_run, same_bits, simulate, with_doses,
+)
+from locokine.engine.run import ArmRun
+from locokine.parameters.library import load_library
+from locokine.scenario.protocol import Dose
+
+
+def _outcomes(run: ArmRun) -> dict[str, np.ndarray]:
+    """All that outcomes are read from, IL-2 amounts of the agent itself left out."""
+    return {
+        "daily": run.daily_lesion, "body": run.daily_body, "series": run.series_lesion, "fields": run.fields,
+        "worst": run.worst_grades, "cure": run.cure_probability, "active": run.exposure[:, -1],
+    }
+
+
+def _alike(one: ArmRun, other: ArmRun) -> None:
+    for name, value in _outcomes(one).items():
+        np.testing.assert_array_equal(value, _outcomes(other)[name], err_msg=name)
+    kinds = [[k for k in run.events["kind"] if k != "dose"] for run in (one, other)]
+    assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize("geometry", ["well-mixed", "shells"])
+def test_untreated_tumour_stays_perfused(geometry: str) -> None:
+    """Without treatment flow per vessel stays above half of normal until the host is taken out, in every host.
+
+    A tumour that shuts its own vessels would make every treatment look good; half is where starvation sets in.
+    """
+    for host, lesions in (("dba2_mouse", FLANK), ("human", {"skin": {**SKIN["skin"], "count": 1}})):
+        run = simulate(experiment(host=host, lesions=lesions, follow_up="60 days", subjects=16, geometry=geometry,
+                                  shells=8, rim_shells=2))
+        flow = run.daily_lesion[LESION_AT["perfusion"], 0]
+        assert np.nanmin(flow) > 0.5, host
+
+
+@pytest.mark.parametrize(("line", "host", "site"), [
+    ("sl2", "dba2_mouse", "subcutis"), ("p815", "dba2_mouse", "subcutis"), ("sl2", "dba2_mouse", "peritoneum"),
+    ("melanoma_skin", "human", "skin"), ("melanoma_visceral", "human", "viscera"), ("renal_carcinoma", "human", "viscera"),
+])
+def test_untreated_tumour_grows_at_its_lines_rate(line: str, host: str, site: str) -> None:
+    """Net growth over the first three days after implantation: between 60 and 101 % of births - spontaneous deaths.
+
+    The line's birth rate is where nothing is short; glucose at tissue level (a saturation of 0.8 to 0.95) and some
+    starvation take their share, immunity has not begun. Nothing may grow faster: 1 % is the error of the step.
+    """
+    size = {"cells": "1e5 cells"} if host != "human" else {"diameter": "9 mm"}
+    made = experiment(host=host, lesions={"a": {"line": line, "site": site, "day": 0, **size}}, follow_up="4 days",
+                      subjects=16)
+    opened = open_run(made, chance=False)
+    cells = opened.lesion("viable_cells", daily=True)[0]
+    rate = np.log(cells[3] / cells[1]) / 48.0
+    from locokine.tissue import layout
+
+    value = dict(zip(layout.Line._fields, opened.block.line[0].reshape(-1, cells.shape[1]), strict=True))
+    most = value["birth_rate"] - value["spontaneous_death"]
+    assert (rate <= 1.01 * most).all()
+    assert np.median(rate / most) > 0.6
+
+
+def test_zero_dose_is_the_vehicle_without_volume() -> None:
+    """0 IU in no volume, no dose of the vehicle, and none of IL-2 in an i.v. line: the same bits in every outcome."""
+    made = experiment(agents=["aldesleukin", "vehicle"], subjects=16)
+    times = [240.0 + 24.0 * i for i in range(5)]
+    for route in ("intratumoural", "intravenous", "subcutaneous"):
+        made = with_doses(
+            made, zero=[Dose(t, "aldesleukin", 0.0, route, volume=0.0) for t in times],
+            vehicle=[Dose(t, "vehicle", 0.0, route, volume=0.0) for t in times], untreated=[],
+        )
+        zero, vehicle, untreated = (simulate(made, name) for name in ("zero", "vehicle", "untreated"))
+        _alike(zero, vehicle)
+        np.testing.assert_array_equal(zero.daily_body, untreated.daily_body)
+        same = LESION_AT["viable_cells"]
+        np.testing.assert_allclose(zero.daily_lesion[same], untreated.daily_lesion[same], rtol=1e-2)  # its grid is coarser
+
+
+@pytest.mark.parametrize("route", ["intratumoural in 0.1 mL", "peritumoural in 0.1 mL at 1 mm", "intravenous in 0.1 mL"])
+def test_inert_protein_is_the_vehicle(route: str) -> None:
+    """A protein of equal size and volume without receptors changes no bit of any outcome; but it is there."""
+    made = experiment({
+        "inert": [f"inert_protein 1.2 ug {route} daily days 10-14"],
+        "vehicle": [f"vehicle {route} daily days 10-14"],
+    }, geometry="shells", shells=6, rim_shells=2, subjects=16)
+    inert, vehicle = simulate(made, "inert"), simulate(made, "vehicle")
+    _alike(inert, vehicle)
+    assert (inert.exposure[0, inert.agents.index("inert_protein"), 1] > 0.0).all()
+    assert (inert.exposure[0, -1, 1] < 1e-3 * inert.exposure[0, inert.agents.index("inert_protein"), 1]).all()
+
+
+def test_identical_lesions_stay_identical() -> None:
+    """Two alike lesions in one host, treated alike: every bit alike, until chance lets one of them go extinct."""
+    twins = {"left": FLANK["flank"], "right": FLANK["flank"]}
+    for route in ("intratumoural", "intravenous"):
+        made = experiment({"a": [COURSE.format(route=route)]}, lesions=twins, subjects=16, follow_up="25 days",
+                          geometry="shells", shells=6, rim_shells=2)
+        run = simulate(made)
+        first = np.full(run.subjects, np.inf)
+        for subject, time, kind in zip(run.events["subject"], run.events["time_h"], run.events["kind"], strict=True):
+            if kind == "extinct":
+                first[subject] = min(first[subject], time)
+        before = run.daily_time[:, None] < first[None, :]
+        assert before.mean() > 0.5
+        for name, i in LESION_AT.items():
+            left, right = run.daily_lesion[i, 0][before], run.daily_lesion[i, 1][before]
+            np.testing.assert_array_equal(left, right, err_msg=f"{route}: {name}")
+
+
+def test_two_lesions_share_one_host() -> None:
+    """A second lesion far away changes the first only through blood and node: before treatment by less than 5 %.
+
+    It takes blood lymphocytes and some plasma water; the bound is the share of the blood's NK cells it holds.
+    """
+    alone = simulate(experiment(follow_up="8 days", subjects=16))
+    both = simulate(experiment(lesions={**FLANK, "other": {**FLANK["flank"], "cells": "1e5 cells"}}, follow_up="8 days",
+                               subjects=16))
+    i = LESION_AT["tumour_volume"]
+    np.testing.assert_allclose(both.daily_lesion[i, 0], alone.daily_lesion[i, 0], rtol=0.05)
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def _renamed_library(folder: Path) -> tuple[Any, dict[str, str]]:
+    """The built-in library under other names of every host, line, antigen and agent."""
+    built = load_library()
+    words = [*built.hosts, *built.lines, *built.agents]
+    words += [str(name) for entry in built.lines.values() for name in entry.meta.get("antigens", {})]
+    names = {word: f"x{i}_{word[::-1]}" for i, word in enumerate(dict.fromkeys(words))}
+    folder.mkdir()
+    for file in (PACKAGE / "parameters" / "library").iterdir():
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".yaml":
+            head, found, entries = text.partition("\nentries:")
+            for word, new in names.items():
+                entries = re.sub(rf"(?<=\n  ){word}(?=:)", new, entries)
+                entries = re.sub(rf"(?<=inherits: ){word}\b", new, entries)
+                entries = re.sub(rf"(?<=[\[{{ ]){word}(?=[\],:])", new, entries) if file.name == "lines.yaml" else entries
+            text = head + found + entries
+        (folder / file.name).write_text(text, encoding="utf-8")
+    return load_library([folder], builtin=False), names
+
+
+def test_renaming_changes_no_bit(tmp_path: Path) -> None:
+    """Every host, line, antigen and agent of a copied library renamed, arms and lesions too: the same bits."""
+    library, names = _renamed_library(tmp_path / "library")
+    assert not set(library.lines) & set(load_library().lines)
+    assert not set(library.hosts) & set(load_library().hosts)
+    assert not set(library.agents) & set(load_library().agents)
+    antigens = {name for entry in library.lines.values() for name in entry.meta["antigens"]}
+    assert antigens <= set(names.values())
+    for lesions in (FLANK, ASCITES):
+        route = "intratumoural" if lesions is FLANK else "intraperitoneal"
+        old = experiment({"treated": [COURSE.format(route=route)]}, lesions=lesions, subjects=16,
+                         rechallenge={"lines": ["sl2", "p815"], "cells": "1e5 cells"})
+        course = COURSE.format(route=route).replace("aldesleukin", names["aldesleukin"])
+        other = {
+            f"q_{name}": {**lesion, "line": names[lesion["line"]]} for name, lesion in lesions.items()
+        }
+        new = experiment({"another": [course]}, host=names["dba2_mouse"], lesions=other, subjects=16, library=library,
+                         rechallenge={"lines": [names["sl2"], names["p815"]], "cells": "1e5 cells"})
+        a, b = simulate(old), simulate(new)
+        rows = [[value if value == "" else "lesion" for value in run.events["lesion"]] for run in (a, b)]
+        a, b = (dataclasses.replace(run, events={**run.events, "lesion": row}) for run, row in zip((a, b), rows, strict=True))
+        same_bits(a, b, but=("arm", "lesions", "agents"))
+
+
+def test_no_name_of_the_library_stands_in_the_code() -> None:
+    """No line, antigen, host or agent is named in code that computes."""
+    built = load_library()
+    words = {*built.hosts, *built.lines, *built.agents} - {"vehicle", "human", "mouse"}
+    words |= {str(name) for entry in built.lines.values() for name in entry.meta.get("antigens", {})}
+    for folder in ("biology", "tissue", "body", "population", "engine"):
+        for file in (PACKAGE / folder).rglob("*.py"):
+            code = re.sub(r'""".*?"""|#[^\n]*', "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+            for word in words:
+                assert not re.search(rf"\b{word}\b", code), f"{file.name}: {word}"
+
+
+def test_body_variables_are_complete() -> None:
+    """Every reported quantity is written for a living host at every day (none is left at nan)."""
+    run = simulate(experiment(follow_up="5 days"))
+    for name, i in BODY_AT.items():
+        assert np.isfinite(run.daily_body[i]).all(), name
+    for name, i in LESION_AT.items():
+        assert np.isfinite(run.daily_lesion[i]).all(), name

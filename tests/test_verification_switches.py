@@ -1,0 +1,204 @@
+"""Each switch sets its law to its neutral value, and given the same state changes no other law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference import COURSE, WIDTH, Opened, experiment, open_run, plain
+from locokine.biology.switches import SWITCHES
+from locokine.engine import body_pass, tissue_pass
+from locokine.tissue import layout
+
+couple = plain("engine.couple")
+TISSUE_OF = {
+    "leak_direct": {"e_direct"}, "leak_thrombotic": {"e_thrombotic"}, "leak_lymphocyte": {"e_lymphocyte"},
+    "vessel_destruction": {"vessels", "vessels_lost"}, "bleeding": {"erythrocytes"},
+}
+"""Switch → states of the tissue that its law drives."""
+FLOW = {"perfusion", "vessels", "vessels_lost"}
+"""States that follow an arm of the leak within the same step (plugging, then loss of shut vessels)."""
+RATES = ("starved", "t", "lak", "macrophage", "spontaneous")
+RATES_OF = {"starvation": {"starved"}, "t_killing": {"t"}, "lak_killing": {"lak"}, "macrophages": {"macrophage"},
+            "regulatory": {"t", "macrophage"}}
+"""Switch → death rates that its law makes (macrophages are activated by T cells that are not suppressed)."""
+BODY_OF = {"leak_direct": {"e_direct"}, "leak_lymphocyte": {"e_lymphocyte"}, "systemic_leak": {"e_direct", "e_lymphocyte"},
+           "support": {"pressor", "fluids_given", "plasma_volume"}}
+NODE_OF = {"priming": {"dividing", "naive"}, "memory": {"memory"}}
+
+
+@pytest.fixture(scope="module")
+def opened() -> Opened:
+    """Hosts in the middle of a course, in whom every law is at work."""
+    return open_run(experiment({"a": [COURSE.format(route="intratumoural")]}, follow_up="15 days", subjects=16),
+                    chance=False)
+
+
+def state(opened: Opened, s: int) -> dict[str, Any]:
+    """Arguments of the tissue laws for host `s`, pushed off the values at which a law happens to be silent."""
+    block = opened.block
+    shell = block.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)[0, :, s]
+    body = block.body.reshape(-1, WIDTH)[:, s]
+
+    def taken(kind: Any, fields: tuple[str, ...], values: np.ndarray) -> Any:
+        first = fields.index(kind._fields[0])
+        return kind(*values[first:first + len(kind._fields)])
+
+    first = layout.BODY_FIELDS.index(layout.BODY_OUTPUTS[0])
+    x = taken(layout.Tissue, layout.TISSUE_FIELDS, shell)
+    a = layout.Inputs(*shell[len(layout.TISSUE):len(layout.TISSUE) + len(layout.INPUTS)])
+    at = len(layout.TISSUE) + len(layout.INPUTS)
+    e = layout.Exchange(*shell[at:at + len(layout.EXCHANGE)])
+    x = x._replace(armed=0.6, lak_level=0.5, nk=max(x.nk, 1e4), macrophages=max(x.macrophages, 1e4),
+                   viable=max(x.viable, 1e6), treg=max(x.treg, 1e3), e_direct=0.3, e_thrombotic=0.4, e_lymphocyte=0.2,
+                   perfusion=0.25)
+    a = a._replace(t_specific=max(a.t_specific, 1e5), t_all=max(a.t_all, 1e5), g_direct=0.7, g_thrombotic=0.6, g_treg=0.5)
+    told = layout.BODY_FIELDS.index(layout.BODY_INPUTS[0])
+    return {
+        "x": x, "a": a, "e": e, "b": layout.BodyOutputs(*body[first:first + len(layout.BODY_OUTPUTS)]),
+        "p": layout.Host(*block.host.reshape(-1, WIDTH)[:, s]), "l": layout.Line(*block.line[0].reshape(-1, WIDTH)[:, s]),
+        "body": layout.Body(*body[: len(layout.BODY)]),
+        "told": layout.BodyInputs(*body[told:told + len(layout.BODY_INPUTS)])._replace(
+            g_direct=0.5, occupied=0.6, il2_plasma=2.0, il2_node=5.0),
+    }
+
+
+def off(p: Any, switch: str) -> Any:
+    """Parameters with one mechanism switched off."""
+    return p._replace(**{f"switch_{switch}": 0.0})
+
+
+def changed(one: Any, other: Any) -> set[str]:
+    """Fields in which two named tuples differ by a bit."""
+    return {name for name in one._fields if getattr(one, name) != getattr(other, name)}
+
+
+def test_every_switch_has_its_test() -> None:
+    """A new switch must say here which law it acts on."""
+    assert set(SWITCHES) == {*TISSUE_OF, *RATES_OF, *BODY_OF, *NODE_OF, "endogenous"}
+
+
+@pytest.mark.parametrize("switch", list(SWITCHES))
+def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
+    """Vessels and immune cells of one step: only the states of the switched law differ (bits)."""
+    for s in (0, 5, 9):
+        v = state(opened, s)
+        drive = v["a"].t_all * v["x"].armed / v["e"].volume
+        names = ("e_direct", "e_thrombotic", "e_lymphocyte", "perfusion", "vessels", "vessels_lost")
+        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, 0.5)
+        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, 0.5)
+        different = {name for name, a, b in zip(names, on, without, strict=True) if a != b}
+        wanted = TISSUE_OF.get(switch, set()) & set(names)
+        assert wanted <= different
+        assert different <= wanted | (FLOW if switch.startswith("leak_") else set())
+        u = layout.Blood(v["told"].il2_plasma, 100.0)
+        assert couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.5) == couple.advance_immune(
+            v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.5)
+
+
+@pytest.mark.parametrize("switch", list(SWITCHES))
+def test_death_rates(opened: Opened, switch: str) -> None:
+    """Only the rates of the switched law differ; a killer switched off kills nobody; suppression off raises killing."""
+    v = state(opened, 3)
+    on = dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], v["p"], v["l"], 0.4, 2.0), strict=True))
+    without = dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], off(v["p"], switch), v["l"], 0.4, 2.0),
+                       strict=True))
+    assert {name for name in RATES if on[name] != without[name]} == RATES_OF.get(switch, set())
+    for name in RATES_OF.get(switch, set()):
+        assert without[name] == 0.0 if switch != "regulatory" else without[name] > on[name]
+
+
+@pytest.mark.parametrize("switch", list(SWITCHES))
+def test_one_step_of_the_body(opened: Opened, switch: str) -> None:
+    """Circulation, fever and blood: only the states of the switched law differ (bits)."""
+    v = state(opened, 2)
+    p = v["p"]._replace(supportive_care=1.0, fluids_most=100.0)
+    o = couple.read_body(v["body"], p)._replace(pressure=60.0)
+    on = couple.advance_body(v["body"], v["told"], o, p, 0.5)
+    without = couple.advance_body(v["body"], v["told"], o, off(p, switch), 0.5)
+    assert changed(on, without) == BODY_OF.get(switch, set())
+
+
+def test_bleeding_alone(opened: Opened) -> None:
+    """Bleeding off: no erythrocyte leaves, and nothing else of the shell changes by a bit."""
+    v = state(opened, 4)
+    u = layout.Blood(v["told"].il2_plasma, 100.0)
+    arguments = (v["x"]._replace(erythrocytes=0.0), v["a"], v["e"]._replace(leak=0.5), v["b"])
+    on, _, _ = couple.advance_tissue(*arguments, v["p"], v["l"], u, 0.5)
+    without, _, _ = couple.advance_tissue(*arguments, off(v["p"], "bleeding"), v["l"], u, 0.5)
+    assert changed(on, without) == {"erythrocytes"}
+    assert without.erythrocytes == 0.0
+
+
+def _stepped(opened: Opened, switch: str | None, act: Callable[..., np.ndarray]) -> np.ndarray:
+    """What `act` makes of copies of the block's arrays, with a switch off."""
+    copy = type(opened.block)(*(array.copy() for array in opened.block))
+    if switch:
+        copy.host.reshape(-1, WIDTH)[layout.Host._fields.index(f"switch_{switch}")] = 0.0
+    return act(copy)
+
+
+@pytest.mark.parametrize("switch", list(SWITCHES))
+def test_node_and_secretion(opened: Opened, switch: str) -> None:
+    """Node and secretion, by the compiled passes: only the pools of the switched law differ (bits)."""
+    plan = opened.setting.plan
+
+    def node(b: Any) -> np.ndarray:
+        view = b.node.reshape(-1, len(layout.NODE_POOLS), WIDTH)
+        view[:, 0] += 100.0
+        view[:, 4] += 50.0  # memory, so that recall has something to do
+        view[:, 3] += 500.0
+        b.antigen_total[:] = 10.0
+        body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, np.zeros(WIDTH), 0.5)
+        return view.copy()
+
+    on, without = _stepped(opened, None, node), _stepped(opened, switch, node)
+    differ = {name for i, name in enumerate(layout.NODE_POOLS) if (on[:, i] != without[:, i]).any()}
+    assert differ == NODE_OF.get(switch, set())
+
+    def made(b: Any) -> np.ndarray:
+        out = np.zeros(WIDTH)
+        b.node.reshape(-1, len(layout.NODE_POOLS), WIDTH)[:, 2] = 1e4
+        body_pass.node_secretion(b.node, b.host, plan.antigens, out)
+        view = b.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)
+        view[:, layout.TISSUE_FIELDS.index("t_specific")] = 1e5
+        view[:, 0] = 1e6
+        solute = b.solute[0].reshape(-1, len(layout.SOLUTE), WIDTH)
+        solute[:, layout.SOLUTE.index("source")] = 0.0
+        tissue_pass.uptake_pass(b.tissue[0], b.solute[0], plan.agents, plan.shells, b.agent, b.host)
+        return np.concatenate([out, solute[:, layout.SOLUTE.index("source")].ravel(),
+                               solute[:, layout.SOLUTE.index("sink")].ravel()])
+
+    on, without = _stepped(opened, None, made), _stepped(opened, switch, made)
+    sources = WIDTH + int(plan.shells) * int(plan.agents) * WIDTH
+    if switch == "endogenous":
+        assert (on[:WIDTH] > 0.0).all()
+        assert (without[:sources] == 0.0).all()
+        np.testing.assert_array_equal(on[sources:], without[sources:])
+    else:
+        np.testing.assert_array_equal(on, without)
+
+
+SILENT: dict[str, Callable[[Opened], np.ndarray]] = {
+    "leak_direct": lambda o: o.lesion("leak_direct"), "leak_thrombotic": lambda o: o.lesion("leak_thrombotic"),
+    "leak_lymphocyte": lambda o: o.lesion("leak_lymphocyte"), "starvation": lambda o: o.lesion("deaths_starved"),
+    "t_killing": lambda o: o.lesion("deaths_t"), "lak_killing": lambda o: o.lesion("deaths_lak"),
+    "macrophages": lambda o: o.lesion("deaths_macrophage"), "bleeding": lambda o: o.lesion("erythrocytes_outside"),
+    "endogenous": lambda o: o.lesion("il2_endogenous"), "priming": lambda o: o.body("node_proliferating"),
+    "memory": lambda o: o.body("memory"), "systemic_leak": lambda o: o.body("systemic_leak"),
+    "support": lambda o: o.body("fluids_given"),
+}
+
+
+@pytest.mark.parametrize("switch", list(SILENT))
+def test_a_whole_run_without_it(switch: str) -> None:
+    """Switched off in the scenario, the mechanism leaves no trace in a whole course: exactly nothing."""
+    made = experiment({"a": [COURSE.format(route="intratumoural")]}, follow_up="16 days", switches={switch: False})
+    value = SILENT[switch](open_run(made, chance=False))
+    assert np.nanmax(np.abs(value)) == 0.0
+    if switch != "support":  # mice are given none anyway
+        made = experiment({"a": [COURSE.format(route="intratumoural")]}, follow_up="16 days")
+        assert np.nanmax(np.abs(SILENT[switch](open_run(made, chance=False)))) > 0.0
