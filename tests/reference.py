@@ -40,6 +40,9 @@ BODY_AT = {variable.name: i for i, variable in enumerate(BODY)}
 FIELD_AT = {variable.name: i for i, variable in enumerate(FIELD)}
 PLACE_AT = {name: i for i, name in enumerate(PLACES)}
 
+SIGNED = tuple(name for name in ("strain_ref", "pressure_ref") if name in layout.TISSUE)
+"""States of the tissue that may be negative."""
+
 FLANK = {"flank": {"line": "sl2", "site": "subcutis", "cells": "1e6 cells", "day": 0}}
 ASCITES = {"ascites": {"line": "sl2", "site": "peritoneum", "cells": "2e4 cells", "day": 0}}
 SKIN = {"skin": {"line": "melanoma_skin", "site": "skin", "diameter": "9 mm", "count": 3, "spread": 0.2, "day": 0}}
@@ -131,6 +134,10 @@ class Opened:
     def host(self, name: str) -> Array:
         """A parameter of hosts and laws, shape (subjects,)."""
         return self.block.host.reshape(-1, WIDTH)[layout.Host._fields.index(name)]
+
+    def line(self, name: str) -> Array:
+        """A parameter of the line of the first lesion, shape (subjects,)."""
+        return self.block.line[0].reshape(-1, WIDTH)[layout.Line._fields.index(name)]
 
     def solutes(self) -> Array:
         """Amounts of all agents, shape (lesions, agents, shells, subjects)."""
@@ -435,9 +442,9 @@ class Stiff:
     EPS = 1e-7
 
     def __init__(self, made: Experiment, arm: str, subject: int = 0) -> None:
-        from locokine.engine import body_pass, kernel
+        from locokine.engine import body_pass, kernel, tissue_pass
 
-        self.kernel, self.body_pass = kernel, body_pass
+        self.kernel, self.body_pass, self.tissue_pass = kernel, body_pass, tissue_pass
         people = draw(made)
         one = Population(people.names, people.values[:, [subject]], people.seed)
         self.setting, self.block = prepared(made, arm, one, chance=False)
@@ -445,8 +452,8 @@ class Stiff:
         self.present = np.ones(int(self.plan.agents), dtype=np.int64)
         self.places = self._places()
         self.signed = np.zeros(sum(len(rows) for _, rows in self.places), dtype=bool)
-        count = len(layout.TISSUE)
-        self.signed[layout.TISSUE.index("strain_ref"):len(self.places[0][1]):count] = True
+        for name in SIGNED:
+            self.signed[layout.TISSUE.index(name):len(self.places[0][1]):len(layout.TISSUE)] = True
         self.y = np.zeros(0)
 
     def _places(self) -> list[tuple[Array, NDArray[np.int64]]]:
@@ -504,6 +511,8 @@ class Stiff:
         self.body_pass.outputs_pass(b.body, b.host)
         self.kernel.fill_scratch(b)
         for i in range(len(b.tissue)):
+            # once more before: conductances depend on the pressure, which the pass itself finds out
+            self.tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
             self.kernel.prepare_lesion(b, plan, i, eps)
         self.body_pass.clear_body_drives(b.body)
         self.kernel.fine_step(b, plan, 1e9, eps, 1.0, self.present)
@@ -531,14 +540,13 @@ class Stiff:
 
     def _settle(self) -> None:
         """Volumes and shells of the present state."""
-        from locokine.engine import tissue_pass
         from locokine.tissue import shells
 
         b, plan = self.block, self.plan
         self.body_pass.outputs_pass(b.body, b.host)
         self.kernel.fill_scratch(b)
         for i in range(len(b.tissue)):
-            tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
+            self.tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
             shells.place_shells(b.tissue[i], b.lesion[i], plan.shells, plan.cores, b.scratch[0])
 
     def report(self, y: Array) -> dict[str, float]:

@@ -57,7 +57,7 @@ def test_uniform_shells_without_flux_are_the_well_mixed_lesion(shells: int) -> N
 
 
 def test_shells_approach_the_well_mixed_lesion_as_transport_gets_fast() -> None:
-    """With D and K a thousandfold a small lesion of shells is stirred: IL-2 and volume within 1 % until treatment ends.
+    """With D and K a thousandfold a small lesion of shells is stirred: IL-2 and volume within 1 % on day 12.
 
     What is left is the exchange with the rim, which a single shell sees through its mean.
     """
@@ -74,9 +74,11 @@ def test_shells_approach_the_well_mixed_lesion_as_transport_gets_fast() -> None:
 
         runs.append(open_run(made, chance=False, change=stir))
     mixed, shells = runs
+    at = np.searchsorted(mixed.time, 12.0 * 24.0)
     for name in ("tumour_volume", "il2"):
-        a, b = mixed.lesion(name)[0, -1], shells.lesion(name)[0, -1]
-        assert np.median(np.abs(b / a - 1.0)) < 0.01, name
+        a, b = mixed.lesion(name)[0, at], shells.lesion(name)[0, at]
+        assert np.isfinite(a - b).sum() > 4
+        assert np.nanmedian(np.abs(b / a - 1.0)) < 0.01, name
 
 
 # --- finer steps and meshes ------------------------------------------------------------------------------------------
@@ -188,11 +190,11 @@ def test_engine_against_a_stiff_solver(case: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", list(STIFF))
 def test_engine_converges_to_the_stiff_solver(case: str) -> None:
-    """At steps 32 times finer the engine is within 1 % of it and has come closer: both integrate the same equations.
+    """At steps 64 times finer the engine is within 1 % of it and has come closer: both integrate the same equations.
 
-    Areas below 1e-3 of all IL-2 handled are not compared by ratio: 2e-3 absolute floor for errors already that small.
+    1 % is the bound of the issue; "closer" means at most half, with 2e-3 for errors that were small to begin with.
     """
-    coarse, fine = against_stiff(case, 1.0), against_stiff(case, 32.0)
+    coarse, fine = against_stiff(case, 1.0), against_stiff(case, 64.0)
     for name in fine:
         assert fine[name] < 0.01, (name, coarse[name], fine[name])
         assert fine[name] < 0.5 * coarse[name] + 2e-3, (name, coarse[name], fine[name])

@@ -34,56 +34,67 @@ def _alike(one: ArmRun, other: ArmRun) -> None:
 
 
 @pytest.mark.parametrize("geometry", ["well-mixed", "shells"])
-def test_untreated_tumour_stays_perfused(geometry: str) -> None:
-    """Without treatment flow per vessel stays above half of normal until the host is taken out, in every host.
+@pytest.mark.parametrize("host", ["dba2_mouse", "human"])
+def test_untreated_tumour_stays_perfused(host: str, geometry: str) -> None:
+    """Without treatment, flow per vessel stays normal until the host is taken out: a tumour must not treat itself.
 
-    A tumour that shuts its own vessels would make every treatment look good; half is where starvation sets in.
+    Every day the median host has at least 0.75 of normal flow, and nine of ten hosts at least 0.4: tissue pressure rises
+    with size and collapses a part of the vessels in hosts with stiff tumours (claimed pressures reach p_v - 5 mmHg).
     """
-    for host, lesions in (("dba2_mouse", FLANK), ("human", {"skin": {**SKIN["skin"], "count": 1}})):
-        run = simulate(experiment(host=host, lesions=lesions, follow_up="60 days", subjects=16, geometry=geometry,
-                                  shells=8, rim_shells=2))
-        flow = run.daily_lesion[LESION_AT["perfusion"], 0]
-        assert np.nanmin(flow) > 0.5, host
+    lesions = FLANK if host != "human" else {"skin": {**SKIN["skin"], "count": 1}}
+    run = simulate(experiment(host=host, lesions=lesions, follow_up="60 days", subjects=16, geometry=geometry, shells=8,
+                              rim_shells=2))
+    lowest = np.nanmin(run.daily_lesion[LESION_AT["perfusion"], 0], axis=0)
+    assert np.median(lowest) > 0.75
+    assert np.quantile(lowest, 0.1) > 0.4
 
 
-@pytest.mark.parametrize(("line", "host", "site"), [
-    ("sl2", "dba2_mouse", "subcutis"), ("p815", "dba2_mouse", "subcutis"), ("sl2", "dba2_mouse", "peritoneum"),
-    ("melanoma_skin", "human", "skin"), ("melanoma_visceral", "human", "viscera"), ("renal_carcinoma", "human", "viscera"),
+@pytest.mark.parametrize(("line", "host", "site", "low", "high"), [
+    ("sl2", "dba2_mouse", "subcutis", 24.0, 40.0), ("sl2", "dba2_mouse", "peritoneum", 14.0, 24.0),
+    ("p815", "dba2_mouse", "subcutis", 18.0, 48.0), ("melanoma_skin", "human", "skin", 8 * 24.0, 212 * 24.0),
+    ("melanoma_visceral", "human", "viscera", 8 * 24.0, 212 * 24.0),
+    ("renal_carcinoma", "human", "viscera", 8 * 24.0, 212 * 24.0),
 ])
-def test_untreated_tumour_grows_at_its_lines_rate(line: str, host: str, site: str) -> None:
-    """Net growth over the first three days after implantation: between 60 and 101 % of births - spontaneous deaths.
+def test_untreated_tumour_grows_at_its_lines_rate(line: str, host: str, site: str, low: float, high: float) -> None:
+    """Doubling time of the median host in days 1 to 3, in the range known of the line; births never above its rate.
 
-    The line's birth rate is where nothing is short; glucose at tissue level (a saturation of 0.8 to 0.95) and some
-    starvation take their share, immunity has not begun. Nothing may grow faster: 1 % is the error of the step.
+    SL2: 16 h in ascites, 1 to 1.5 days under the skin (10 % beyond, at both ends); P815: 18 to 22 h in vitro, slower
+    in tissue; human melanoma: 8 to 212 days (docs/model). 1 % on the births is the error of the step.
     """
     size = {"cells": "1e5 cells"} if host != "human" else {"diameter": "9 mm"}
     made = experiment(host=host, lesions={"a": {"line": line, "site": site, "day": 0, **size}}, follow_up="4 days",
                       subjects=16)
     opened = open_run(made, chance=False)
-    cells = opened.lesion("viable_cells", daily=True)[0]
-    rate = np.log(cells[3] / cells[1]) / 48.0
-    from locokine.tissue import layout
-
-    value = dict(zip(layout.Line._fields, opened.block.line[0].reshape(-1, cells.shape[1]), strict=True))
-    most = value["birth_rate"] - value["spontaneous_death"]
-    assert (rate <= 1.01 * most).all()
-    assert np.median(rate / most) > 0.6
+    cells, births = opened.lesion("viable_cells")[0], opened.lesion("births")[0]
+    first, last = np.searchsorted(opened.time, [24.0, 72.0])
+    net = np.log(cells[last] / cells[first]) / 48.0
+    assert low < np.log(2.0) / np.median(net) < high
+    rate = (births[last] - births[first]) / np.trapezoid(cells[first:last + 1], opened.time[first:last + 1], axis=0)
+    assert (rate <= 1.01 * opened.line("birth_rate")).all()
 
 
 def test_zero_dose_is_the_vehicle_without_volume() -> None:
-    """0 IU in no volume, no dose of the vehicle, and none of IL-2 in an i.v. line: the same bits in every outcome."""
+    """0 IU in no volume and a vehicle without volume, by three routes: the same bits in every outcome."""
     made = experiment(agents=["aldesleukin", "vehicle"], subjects=16)
     times = [240.0 + 24.0 * i for i in range(5)]
     for route in ("intratumoural", "intravenous", "subcutaneous"):
         made = with_doses(
             made, zero=[Dose(t, "aldesleukin", 0.0, route, volume=0.0) for t in times],
-            vehicle=[Dose(t, "vehicle", 0.0, route, volume=0.0) for t in times], untreated=[],
+            vehicle=[Dose(t, "vehicle", 0.0, route, volume=0.0) for t in times],
         )
-        zero, vehicle, untreated = (simulate(made, name) for name in ("zero", "vehicle", "untreated"))
+        zero, vehicle = simulate(made, "zero"), simulate(made, "vehicle")
         _alike(zero, vehicle)
-        np.testing.assert_array_equal(zero.daily_body, untreated.daily_body)
-        same = LESION_AT["viable_cells"]
-        np.testing.assert_allclose(zero.daily_lesion[same], untreated.daily_lesion[same], rtol=1e-2)  # its grid is coarser
+
+
+def test_doses_of_nothing_are_no_treatment() -> None:
+    """Empty doses refine the grid and do nothing else: volume within 1 % of the untreated arm (the error allowed a step)."""
+    made = experiment(agents=["vehicle"], subjects=16, follow_up="16 days")
+    made = with_doses(made, untreated=[], vehicle=[
+        Dose(240.0 + 24.0 * i, "vehicle", 0.0, "intratumoural", volume=0.0) for i in range(5)])
+    i = LESION_AT["tumour_volume"]
+    a, b = simulate(made, "untreated").daily_lesion[i, 0], simulate(made, "vehicle").daily_lesion[i, 0]
+    seen = np.isfinite(a) & np.isfinite(b)
+    np.testing.assert_allclose(b[seen], a[seen], rtol=0.01)
 
 
 @pytest.mark.parametrize("route", ["intratumoural in 0.1 mL", "peritumoural in 0.1 mL at 1 mm", "intravenous in 0.1 mL"])
@@ -95,8 +106,7 @@ def test_inert_protein_is_the_vehicle(route: str) -> None:
     }, geometry="shells", shells=6, rim_shells=2, subjects=16)
     inert, vehicle = simulate(made, "inert"), simulate(made, "vehicle")
     _alike(inert, vehicle)
-    assert (inert.exposure[0, inert.agents.index("inert_protein"), 1] > 0.0).all()
-    assert (inert.exposure[0, -1, 1] < 1e-3 * inert.exposure[0, inert.agents.index("inert_protein"), 1]).all()
+    assert (inert.exposure[-1, inert.agents.index("inert_protein"), 1] > 0.0).all()
 
 
 def test_identical_lesions_stay_identical() -> None:

@@ -152,7 +152,8 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
         view[:, 4] += 50.0  # memory, so that recall has something to do
         view[:, 3] += 500.0
         b.antigen_total[:] = 10.0
-        body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, np.zeros(WIDTH), 0.5)
+        body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, np.zeros(WIDTH),
+                            np.zeros(int(plan.antigens) * WIDTH), 0.5)
         return view.copy()
 
     on, without = _stepped(opened, None, node), _stepped(opened, switch, node)
@@ -162,7 +163,7 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
     def made(b: Any) -> np.ndarray:
         out = np.zeros(WIDTH)
         b.node.reshape(-1, len(layout.NODE_POOLS), WIDTH)[:, 2] = 1e4
-        body_pass.node_secretion(b.node, b.host, plan.antigens, out)
+        body_pass.node_cells(b.node, b.host, plan.antigens, np.zeros(WIDTH), out)
         view = b.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)
         view[:, layout.TISSUE_FIELDS.index("t_specific")] = 1e5
         view[:, 0] = 1e6

@@ -16,7 +16,6 @@ from calibration.first_pass import write
 from locokine._jit import source_hash
 from locokine.evidence.first_pass import FILE, first_pass
 from locokine.inference.fit import Bench, Fitted, Store, fit_stage, key_of
-from locokine.parameters.library import load_library
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,9 +28,9 @@ def main() -> None:
     unknown = set(options.stage) - {stage.name for stage in data.stages}
     if unknown:
         raise SystemExit(f"no stage {', '.join(unknown)}: choose of {', '.join(s.name for s in data.stages)}")
-    identity = key_of(source_hash(), load_library().digest, FILE.read_text(encoding="utf-8"), options.seed)
-    store = Store(options.work / f"{identity}.jsonl")
     bench = Bench(data, seed=options.seed, threads=options.threads)
+    identity = key_of(source_hash(), bench.library.digest, FILE.read_text(encoding="utf-8"), options.seed)
+    store = Store(options.work / f"{identity}.jsonl")
     started = time.monotonic()
 
     def tell(text: str) -> None:

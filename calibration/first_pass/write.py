@@ -13,7 +13,6 @@ from locokine import __version__
 from locokine._jit import source_hash
 from locokine.evidence.first_pass import FirstPass
 from locokine.inference.fit import Bench, Fitted
-from locokine.parameters.library import load_library
 
 Record = dict[str, Any]
 
@@ -40,9 +39,9 @@ def claims_tables(bench: Bench, draws: int, tell: Callable[[str], None]) -> Reco
     from locokine.inference.claims import CLAIMS, prior_predictive
 
     tell(f"claims in {draws} draws of the prior")
-    before = prior_predictive(draws, seed=bench.seed, threads=bench.threads)
+    before = prior_predictive(draws, seed=bench.seed, threads=bench.threads, library=bench.library)
     tell("the same with the fitted values as medians, and no spread in what was fitted")
-    after = prior_predictive(draws, seed=bench.seed, threads=bench.threads, values=bench.moved)
+    after = prior_predictive(draws, seed=bench.seed, threads=bench.threads, library=bench.library, values=bench.moved)
     return {
         str(number): {"claim": claim.what, "before": before.shares[number], "after": after.shares[number],
                       "at_library": before.centre[number], "at_fit": after.centre[number]}
@@ -72,7 +71,7 @@ def record(bench: Bench, stages: Sequence[Fitted], claims: Record | None, identi
     }
     return {
         "schema_version": 1, "locokine": __version__, "seed": seed, "identity": identity,
-        "sources": source_hash(), "library": load_library().digest,
+        "sources": source_hash(), "library": bench.library.digest,
         "versions": {"python": platform.python_version(), **{n: version(n) for n in ("numpy", "scipy", "numba")}},
         "stages": {
             f.stage: {"cost_before": f.cost_before, "cost_after": f.cost_after, "draws": f.evaluations,

@@ -19,3 +19,9 @@ def homing(flow: float, extraction: float, activation: float, boost: float) -> f
 def margination(il2_plasma: float, half: float, most: float) -> float:
     """Share of circulating lymphocytes still free to home at this plasma IL-2; 1 without IL-2."""
     return 1.0 - most * hill(il2_plasma, half)
+
+
+@law
+def host_flow(outside: float, perfusion: float, reach: float) -> float:
+    """Flow in mm³/h of the host tissue within `reach` mm that serves a deposit too small for vessels of its own."""
+    return outside * perfusion * 4.18879 * reach * reach * reach * 8.0

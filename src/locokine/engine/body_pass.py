@@ -110,7 +110,13 @@ def clear_body_drives(body):
 
 @kernel
 def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, returned, dt):
-    """Specific T cells of every antigen in the node and in blood; memory once the antigen is gone."""
+    """Specific T cells of every antigen in the node and in blood; memory once the antigen is gone.
+
+    Leaves behind which share of the cells that were activated in this step came from memory (`recalled`).
+    """
+    for s in range(W):
+        body[B.recalled + s] = 0.0
+        body[B.activated + s] = 1e-6
     for g in range(antigens):
         q = g * NODE
         for s in range(W):
@@ -129,6 +135,8 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, r
             node[q + N.dendritic + s] = dendritic
             node[q + N.naive + s] = relax(naive, p.naive_turnover * normal, p.naive_turnover + meet, dt)
             recalled = p.recall * meet * memory
+            body[B.recalled + s] += recalled
+            body[B.activated + s] += primed + recalled
             egress = p.egress
             grown = relax(dividing, primed + recalled, egress, dt) * gain(divide * dt)
             node[q + N.dividing + s] = grown * decay(divide * grown / p.node_most * dt)

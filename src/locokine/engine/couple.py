@@ -160,9 +160,13 @@ def advance_vessels(x, a, e, b, p, drive_t, dt):
 @law
 def advance_immune(x, a, e, b, p, u, dt):
     """NK and regulatory T cells, their arming and that of T cells, macrophages; `u` carries blood numbers."""
-    adhesion = endothelium.leak(x.e_direct, x.e_thrombotic, x.e_lymphocyte)
+    calling = hill(x.armed * a.t_all / e.volume, p.recruit_half)  # armed T cells inflame the wall (interferon)
+    adhesion = endothelium.leak(x.e_direct, x.e_thrombotic, 1.0 - (1.0 - x.e_lymphocyte) * (1.0 - calling))
     free = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
-    cleared = traffic.homing(e.flow, p.homing_extraction, adhesion, p.homing_boost) * free
+    outside = oxygen.avascular(a.radius, p.avascular_radius) * a.core * (1.0 - a.cavity)
+    around = traffic.host_flow(outside, p.flow_normal * p.rim_vessel_density / p.vessel_density, p.avascular_radius)
+    cleared = traffic.homing(e.flow + around * e.volume / a.lesion_volume, p.homing_extraction, adhesion,
+                             p.homing_boost) * free
     nk_in = cleared * u.nk
     nk_division = p.nk_division * a.g_effector
     nk = relax(x.nk, nk_in, p.nk_exit, dt) * gain(nk_division * dt)
@@ -289,7 +293,8 @@ def advance_body(x, u, o, p, dt):
     here = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
     lymphocytes = relax(x.lymphocytes, here * rebound / p.margination_time, 1.0 / p.margination_time, dt)
     treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover, p.treg_turnover, dt)
-    armed = killing.competence(x.armed, u.g_armed, p.armed_on, p.armed_off, 1.0, dt)
+    driven = 1.0 - (1.0 - u.g_armed) * (1.0 - u.recalled / (u.activated + 1e-6))  # memory is armed without IL-2
+    armed = killing.competence(x.armed, driven, p.armed_on, p.armed_off, 1.0, dt)
     flood = relax(x.organ_water, o.organ_leak / p.organ_water_time, 1.0 / p.organ_water_time, dt)
     risk = x.hazard + dt * hazard.toxic(o.map_ratio, p.shock_ratio, flood, p.organ_water_limit, p.death_rate)
     return Body(

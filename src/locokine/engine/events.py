@@ -45,6 +45,9 @@ def implant(b, plan, l, time):
         cells = plan.implant_cells[l] * q.implant_take
         if math.isnan(cells):
             cells = plan.implant_volume[l] / per_cell
+            lost = 0.0
+        else:
+            lost = plan.implant_cells[l] - cells  # cells that do not take die at once: debris, antigen and danger
         share = cells / cores
         radius = 0.62035 * (per_cell * cells) ** (1.0 / 3.0)
         if cavity > 0.0:
@@ -96,6 +99,7 @@ def implant(b, plan, l, time):
             w[o + T.protein + s] = protein * w[o + T.fluid + s]
             w[o + T.vessel_target + s] = w[o + T.vessels + s]
             w[o + T.treg + s] = p.treg_density * (w[o + T.host + s] + w[o + T.fluid + s])
+        lesion[L.antigen + s] = lost
         lesion[L.implanted + s] = 1.0
         lesion[L.cells + s] = cells
         lesion[L.baseline_cells + s] = cells

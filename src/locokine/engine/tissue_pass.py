@@ -161,6 +161,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
         for s in range(W):
             w[o + T.diagonal + s] = w[o + T.t_all + s]
             w[o + T.right + s] = 0.0
+            w[o + T.il2 + s] = 0.0
             w[o + T.t_all + s] = 0.0
             w[o + T.t_specific + s] = 0.0
     for g in range(antigens):
@@ -170,7 +171,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             for s in range(W):
                 p = load_host(host, ZERO, s)
                 blood = body[B.blood_volume + s] + total_homing[s] * dt
-                here = node[g * NODE + N.effectors + s] + p.memory_circulating * node[g * NODE + N.memory + s]
+                remembered = p.memory_circulating * node[g * NODE + N.memory + s]
+                here = node[g * NODE + N.effectors + s] + remembered
                 cells = tcells[q + s]
                 present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + p.presence_half)
                 divide = p.t_division * w[o + T.g_effector + s] * present
@@ -178,17 +180,19 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 leave = exits + p.t_death
                 returned[g * W + s] += p.t_return * exits * cells * dt
                 arrives = w[o + T.homing + s] * here / blood
+                share = body[B.armed + s] + (1.0 - body[B.armed + s]) * remembered / (here + 1e-9)
                 w[o + T.right + s] += dt * arrives
+                w[o + T.il2 + s] += dt * arrives * share
                 cells = relax(cells, arrives, leave, dt) * gain(divide * dt)
                 cells = cells * decay(divide * cells / (p.t_most * w[o + T.volume + s] + 1.0) * dt)
                 tcells[q + s] = cells
                 w[o + T.t_all + s] += cells
                 w[o + T.t_specific + s] += weight * cells
-    for k in range(n):  # cells that arrive bring the arming they got in the node
+    for k in range(n):  # cells that arrive bring the arming they got in the node, or have as memory
         o = k * SHELL
         for s in range(W):
             before, came = w[o + T.diagonal + s], w[o + T.right + s]
-            mixed = w[o + T.armed + s] * before + body[B.armed + s] * came
+            mixed = w[o + T.armed + s] * before + w[o + T.il2 + s]
             w[o + T.armed + s] = mixed / (before + came + 1e-12)
 
 
@@ -207,9 +211,11 @@ def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt
         for s in range(W):
             p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
             amount = weights[g] * lesion[L.antigen + s]
+            r = lesion[L.radius + s] + p.avascular_radius  # dendritic cells of the host tissue next to it take part
+            reach = 4.18879 * r * r * r - lesion[L.volume + s]
             carriers[q + C.antigen + s] = amount
             leaving = l.immunogenicity * antigen.maturation(
-                amount, lesion[L.danger_share + s], lesion[L.volume + s], p.dendritic_density, p.dendritic_rate,
+                amount, lesion[L.danger_share + s], lesion[L.volume + s] + reach, p.dendritic_density, p.dendritic_rate,
                 p.danger_half, p.antigen_half,
             )
             rate = 2.0 / p.dendritic_delay

@@ -40,6 +40,9 @@ SETTINGS: tuple[tuple[str, str, float, int], ...] = (
 )
 """Shipped example, geometry, days, shells (0: as it is): the settings of which one has to move."""
 
+RUNNING_ON = ("exposure", "reached_plasma", "cure_probability")
+"""Outputs that are not closed at a host's death."""
+
 EXPLAINED: dict[str, str] = {
     "fmol_per_iu": "turns IU into an amount when the scenario is read, before the engine runs",
     "molar_mass": "turns mass into an amount when the scenario is read, before the engine runs",
@@ -154,6 +157,8 @@ def differs(one: ArmRun, two: ArmRun) -> NDArray[np.bool_]:
         size = np.nan_to_num(np.abs(a))
         if over_time is not None:
             size = size.max(axis=over_time, keepdims=True)
+        if name in RUNNING_ON:  # what the engine goes on adding up after death says nothing
+            a, b = (np.where(np.isnan(run.daily_body[0, -1]), 0.0, x) for run, x in ((one, a), (two, b)))
         lived = np.isnan(a) != np.isnan(b)
         apart = np.nan_to_num(np.abs(a - b)) > MOVED * size + 1e-12
         result |= (lived | apart).reshape(-1, one.subjects).any(axis=0)

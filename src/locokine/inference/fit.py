@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from locokine.evidence.first_pass import FirstPass, Row, Stage
 from locokine.evidence.observables import OBSERVABLES, Trial
-from locokine.inference.prior import Free, candidates, population_of
+from locokine.inference.prior import Free, candidates, population_of, rows_of
+from locokine.parameters.library import Library, load_library
 from locokine.population.draw import stream
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.load import load
@@ -61,18 +62,23 @@ class Bench:
         Of the engine.
     moved
         Values that earlier stages have fitted; they replace those of the library.
+    library
+        The parameters, read once.
     """
 
     data: FirstPass
     seed: int = 1
     threads: int = 1
     moved: dict[Free, float] = field(default_factory=dict)
+    library: Library = field(default_factory=load_library)
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
     def experiment(self, scenario: str) -> Experiment:
         """The experiment of a scenario, with the seed of the calibration."""
         if scenario not in self._experiments:
-            self._experiments[scenario] = load(self.data.scenarios[scenario], seed=self.seed)
+            self._experiments[scenario] = load(
+                self.data.scenarios[scenario], seed=self.seed, library=self.library
+            )
         return self._experiments[scenario]
 
     def score(self, rows: Sequence[str], free: Sequence[Free], z: Array, subjects: int) -> Scores:
@@ -327,9 +333,8 @@ def fit_stage(
         Told what is happening, a line at a time.
     """
     store = store or Store(None)
-    library = next(iter(bench.experiment(bench.data.rows[name].scenario) for name in stage.rows)).library
     held = {item.key for item in bench.moved}
-    free = [item for item in candidates(library, stage.free, bench.data.fixed) if item.key not in held]
+    free = [item for item in candidates(bench.library, stage.free, bench.data.fixed) if item.key not in held]
     free = [item for item in free if _plays(item, bench, stage)]
     base = key_of(stage.rows, stage.subjects, bench.seed, sorted((k.key, v) for k, v in bench.moved.items()))
 
@@ -361,8 +366,6 @@ def fit_stage(
 
 
 def _plays(item: Free, bench: Bench, stage: Stage) -> bool:
-    from locokine.inference.prior import rows_of
-
     names = {bench.data.rows[name].scenario for name in stage.rows}
     return any(rows_of(item, bench.experiment(name)) for name in names)
 

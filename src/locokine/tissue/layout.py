@@ -30,7 +30,7 @@ TISSUE = (
 INPUTS = (
     # what a shell is told by the passes around it
     "core", "cavity", "pressure", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_treg",
-    "t_specific", "t_all", "vessel_target", "host_target", "death_fluid",
+    "t_specific", "t_all", "vessel_target", "host_target", "lesion_volume",
 )
 EXCHANGE = (
     # what fluid and solutes need to know of a shell
@@ -54,7 +54,7 @@ BODY = (
     "resistance_drop", "mediator", "nk", "lymphocytes", "treg", "pressor", "fluids_given", "hazard", "organ_water", "armed",
 )
 BODY_INPUTS = (
-    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken", "homing",
+    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken", "homing", "recalled", "activated",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",

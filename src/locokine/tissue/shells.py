@@ -63,6 +63,7 @@ def place_shells(w, lesion, n, cores, thickness):
         for s in range(W):
             radius = w[edge + T.outer_radius + s]
             w[o + T.radius + s] = radius
+            w[o + T.lesion_volume + s] = radius * radius * radius / 0.238732414637843
             w[o + T.host_target + s] = 0.0
             if k >= cores:
                 step = thickness[s] / rims
