@@ -55,9 +55,14 @@ COURSE = "aldesleukin 20000 IU {route} in 0.1 mL daily days 10-14"
 def experiment(arms: Mapping[str, Sequence[str]] | None = None, **changed: Any) -> Experiment:
     """A small experiment: mice with a tumour under the skin, well mixed, unless something else is said."""
     scenario: dict[str, Any] = {
-        "experiment": "verification", "host": "dba2_mouse", "lesions": FLANK,
+        "experiment": "verification",
+        "host": "dba2_mouse",
+        "lesions": FLANK,
         "arms": {name: list(lines) for name, lines in (arms or {"untreated": []}).items()},
-        "subjects": 4, "follow-up": "30 days", "geometry": "well-mixed", "seed": 1,
+        "subjects": 4,
+        "follow-up": "30 days",
+        "geometry": "well-mixed",
+        "seed": 1,
     }
     library = changed.pop("library", None)
     scenario.update({name.replace("_", "-") if name == "follow_up" else name: value for name, value in changed.items()})
@@ -161,13 +166,18 @@ def lesion_view(block: Block, name: str) -> Array:
 
 
 def prepared(
-    made: Experiment, arm: str | None = None, population: Population | None = None, accuracy: Accuracy | None = None,
+    made: Experiment,
+    arm: str | None = None,
+    population: Population | None = None,
+    accuracy: Accuracy | None = None,
     chance: bool = True,
 ) -> tuple[batch.Setting, Block]:
     """One block, filled and ready to run; without `chance` nobody dies of toxicity and no clonogen goes extinct."""
     chosen = next(a for a in made.protocol.arms if arm in (None, a.name))
     people = draw(made) if population is None else population
-    setting = batch.prepare(made, people, chosen, made.protocol.lesions, made.protocol.follow_up, accuracy or Accuracy())
+    setting = batch.prepare(
+        made, people, chosen, made.protocol.lesions, made.protocol.follow_up, accuracy or Accuracy()
+    )
     columns = np.minimum(np.arange(WIDTH), people.subjects - 1)
     draws = batch.chance(setting, "first", people.subjects)
     block = batch.make_block(setting, batch.parameters(setting), draws, columns, None)
@@ -178,8 +188,13 @@ def prepared(
 
 
 def open_run(
-    made: Experiment, arm: str | None = None, population: Population | None = None, accuracy: Accuracy | None = None,
-    every_step: bool = False, chance: bool = True, change: Callable[[Block], None] | None = None,
+    made: Experiment,
+    arm: str | None = None,
+    population: Population | None = None,
+    accuracy: Accuracy | None = None,
+    every_step: bool = False,
+    chance: bool = True,
+    change: Callable[[Block], None] | None = None,
 ) -> Opened:
     """Run one block of subjects and keep it open; `every_step` writes the series at every grid point."""
     from locokine.engine.kernel import run_block
@@ -195,8 +210,10 @@ def open_run(
     days, times, pictures = (int(plan.output[:, c].max()) + 1 for c in range(3))
     lesions = len(setting.lesions)
     out = [
-        np.full((len(LESION), lesions, days, WIDTH), np.nan), np.full((len(BODY), days, WIDTH), np.nan),
-        np.full((len(LESION), lesions, times, WIDTH), np.nan), np.full((len(BODY), times, WIDTH), np.nan),
+        np.full((len(LESION), lesions, days, WIDTH), np.nan),
+        np.full((len(BODY), days, WIDTH), np.nan),
+        np.full((len(LESION), lesions, times, WIDTH), np.nan),
+        np.full((len(BODY), times, WIDTH), np.nan),
         np.full((len(FIELD), lesions, pictures, int(plan.shells), WIDTH), np.nan),
     ]
     stopped = run_block(block, plan, *out)
@@ -306,8 +323,9 @@ def baxter_jain(n: int, alpha: float, radius: float = 5.0, equal: str = "volume"
     made["filtration"] = per_volume * made["volume"]
     made["filtration_pressure"] = 1.0
     border = np.full(WIDTH, 1e30)  # nothing between the last shell's face and the border
-    operators.face_conductance(made.w, made.n, made.cores, np.full(WIDTH, conductivity), border,
-                               layout.T.face_hydraulic, 1.0)
+    operators.face_conductance(
+        made.w, made.n, made.cores, np.full(WIDTH, conductivity), border, layout.T.face_hydraulic, 1.0
+    )
     operators.step_fluid(made.w, made.lesion, made.n, np.zeros(WIDTH), np.zeros(WIDTH), 1e12)
     return made, made["right"], sinh_profile(made.edges, alpha)
 
@@ -320,8 +338,21 @@ def decaying_mode(n: int, steps: int, time: float = 0.2, equal: str = "volume") 
     made = Shells(sphere(radius, n, equal))
     made["fluid"] = water * made["volume"]
     full = np.full(WIDTH, 1.0)
-    operators.set_solute(made.w, made.solute, np.uint64(0), made.n, made.cores, diffusion * full, diffusion * full,
-                         0.0 * full, 0.0 * full, loss * full, 0.0, 0.0 * full, 1.0)
+    operators.set_solute(
+        made.w,
+        made.solute,
+        np.uint64(0),
+        made.n,
+        made.cores,
+        diffusion * full,
+        diffusion * full,
+        0.0 * full,
+        0.0 * full,
+        loss * full,
+        0.0,
+        0.0 * full,
+        1.0,
+    )
     last = (made["face_area"] * diffusion * water / made["outer_half"])[-1]
     made.sol("face")[-1] = last  # border at concentration 0
     r, k = made.edges, np.pi / radius
@@ -421,8 +452,9 @@ def plain(name: str) -> Any:
 def record_values(made: Experiment, line: str | None = None) -> tuple[Any, Any]:
     """Parameters of hosts and laws, and of the first line, as the laws take them: the records' own values."""
     population = draw(dataclasses.replace(made), 1)
-    setting = batch.prepare(made, population, made.protocol.arms[0], made.protocol.lesions, made.protocol.follow_up,
-                            Accuracy())
+    setting = batch.prepare(
+        made, population, made.protocol.arms[0], made.protocol.lesions, made.protocol.follow_up, Accuracy()
+    )
     inputs = batch.parameters(setting)
     return layout.Host(*inputs["host"][:, 0]), layout.Line(*inputs["line0"][:, 0])
 
@@ -453,7 +485,7 @@ class Stiff:
         self.places = self._places()
         self.signed = np.zeros(sum(len(rows) for _, rows in self.places), dtype=bool)
         for name in SIGNED:
-            self.signed[layout.TISSUE.index(name):len(self.places[0][1]):len(layout.TISSUE)] = True
+            self.signed[layout.TISSUE.index(name) : len(self.places[0][1]) : len(layout.TISSUE)] = True
         self.y = np.zeros(0)
 
     def _places(self) -> list[tuple[Array, NDArray[np.int64]]]:
@@ -486,7 +518,7 @@ class Stiff:
         """Put states into the lanes, and what follows from them at once."""
         first = 0
         for array, rows in self.places:
-            array[rows] = y[first:first + len(rows)]
+            array[rows] = y[first : first + len(rows)]
             first += len(rows)
         b, agents = self.block, int(self.plan.agents)
         lesions, n = len(b.tissue), int(self.plan.shells)
@@ -566,7 +598,7 @@ class Stiff:
         cores, potency = int(self.plan.cores), self.block.potency[:, :1]
         made = []
         for first in range(0, y.shape[1], WIDTH):
-            part = y[:n, first:first + WIDTH]
+            part = y[:n, first : first + WIDTH]
             core = self.derivative(part)
             filled = part.shape[1]
             full = np.repeat(part[:, :1], WIDTH, axis=1)
@@ -605,9 +637,15 @@ class Stiff:
         for stop in stops:
             if stop > now:
                 found = solve_ivp(
-                    lambda _, y: self.slopes(y.reshape(len(y), -1)).reshape(y.shape), (now, stop),
-                    np.concatenate([self.y, areas]), method=method, rtol=rtol, atol=1e-3 * rtol * least,
-                    jac=lambda _, y: self.jacobian(y, least), vectorized=True, first_step=1e-5,
+                    lambda _, y: self.slopes(y.reshape(len(y), -1)).reshape(y.shape),
+                    (now, stop),
+                    np.concatenate([self.y, areas]),
+                    method=method,
+                    rtol=rtol,
+                    atol=1e-3 * rtol * least,
+                    jac=lambda _, y: self.jacobian(y, least),
+                    vectorized=True,
+                    first_step=1e-5,
                 )
                 assert found.success, found.message
                 self.y, areas = found.y[:n, -1], found.y[n:, -1]

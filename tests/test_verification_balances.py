@@ -9,13 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference import (
-    ASCITES, BODY_AT, FLANK, LESION_AT, SIGNED, SKIN, WIDTH, Opened, experiment, implanted, lesion_view, open_run,
-    plain, random_population, simulate, tissue_view, with_doses,
-)
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.protocol import Dose
 from locokine.tissue import layout
+from reference import (
+    ASCITES,
+    BODY_AT,
+    FLANK,
+    LESION_AT,
+    SIGNED,
+    SKIN,
+    WIDTH,
+    Opened,
+    experiment,
+    implanted,
+    lesion_view,
+    open_run,
+    plain,
+    random_population,
+    simulate,
+    tissue_view,
+    with_doses,
+)
 
 MIXED: dict[str, Any] = {
     "mouse": {"lesions": FLANK, "geometry": "well-mixed"},
@@ -23,7 +38,9 @@ MIXED: dict[str, Any] = {
     "cavity": {"lesions": ASCITES, "geometry": "well-mixed"},
     "two lesions": {
         "lesions": {"left": FLANK["flank"], "right": {**FLANK["flank"], "day": 3, "cells": "3e5 cells"}},
-        "geometry": "shells", "shells": 6, "rim_shells": 2,
+        "geometry": "shells",
+        "shells": 6,
+        "rim_shells": 2,
     },
     "human": {"host": "human", "lesions": SKIN, "geometry": "well-mixed"},
 }
@@ -37,7 +54,8 @@ def everything(case: str) -> Experiment:
     scale = 100.0 if case == "human" else 1.0
     doses = [
         Dose(240.0 + 12.0 * i, "aldesleukin", 8e4 * scale, route, volume=50.0, course=0)
-        for i, route in enumerate(ROUTES) if not (cavity and route in ROUTES[:2])
+        for i, route in enumerate(ROUTES)
+        if not (cavity and route in ROUTES[:2])
     ]
     doses.append(Dose(312.0, "inert_protein", 5e4 * scale, "intravenous", duration=3.0))
     doses.append(Dose(318.0, "aldesleukin", 5e4 * scale, "intravenous", duration=0.25))
@@ -54,7 +72,9 @@ def test_il2(opened: Opened) -> None:
 
     1e-11 of the amount handled: a few thousand steps, each rounding at 1e-16 of amounts that pass through several pools.
     """
-    held = opened.solutes().sum(axis=(0, 2)) + opened.block.pools.reshape(len(opened.block.agent), -1, WIDTH).sum(axis=1)
+    held = opened.solutes().sum(axis=(0, 2)) + opened.block.pools.reshape(len(opened.block.agent), -1, WIDTH).sum(
+        axis=1
+    )
     gone = opened.ledger("lost") + opened.ledger("outside_lost") + opened.ledger("cleared")
     came = opened.ledger("given") + opened.ledger("made")
     assert (opened.ledger("given")[1:].max(axis=1) > 0.0).all()
@@ -79,7 +99,9 @@ def test_water_of_the_lesions(opened: Opened) -> None:
     start = tissue_view(implanted(opened), "fluid").sum(axis=1)
     now = opened.tissue("fluid").sum(axis=1)
     total = opened.total
-    came = start + total("fluid_injected") + total("fluid_filtered") + total("fluid_released") + total("fluid_recruited")
+    came = (
+        start + total("fluid_injected") + total("fluid_filtered") + total("fluid_released") + total("fluid_recruited")
+    )
     through = np.abs(total("fluid_filtered")) + np.abs(total("fluid_left")) + now
     np.testing.assert_allclose((now - came + total("fluid_drained") + total("fluid_left")) / through, 0.0, atol=1e-10)
 
@@ -107,13 +129,16 @@ def test_tumour_cells_from_the_series_alone(opened: Opened) -> None:
             seen = np.isfinite(births[lesion, :, s])
             made = first[0, 3] + births[lesion, seen, s] - deaths[lesion, seen, s]
             assert seen.any()
-            np.testing.assert_allclose(cells[lesion, seen, s], made, atol=1e-10 * (first[0, 3] + births[lesion, seen, s].max()))
+            np.testing.assert_allclose(
+                cells[lesion, seen, s], made, atol=1e-10 * (first[0, 3] + births[lesion, seen, s].max())
+            )
 
 
 def test_cells_of_a_whole_result_from_its_stored_series() -> None:
     """The same from an `ArmRun` alone, through extinction, death of the host and several blocks of subjects."""
-    made = experiment({"it": ["aldesleukin 20000 IU intratumoural in 0.1 mL daily days 10-14"]}, subjects=40,
-                      follow_up="40 days")
+    made = experiment(
+        {"it": ["aldesleukin 20000 IU intratumoural in 0.1 mL daily days 10-14"]}, subjects=40, follow_up="40 days"
+    )
     run = simulate(made)
     value = {name: run.daily_lesion[i, 0] for name, i in LESION_AT.items()}
     first = np.array([v for v, k in zip(run.events["value"], run.events["kind"], strict=True) if k == "implanted"])
@@ -128,9 +153,12 @@ def lane(opened: Opened, s: int) -> tuple[layout.Body, layout.BodyInputs, layout
     """State of the body, what it is told, and parameters of one host."""
     rows = opened.block.body.reshape(-1, WIDTH)[:, s]
     first = layout.BODY_FIELDS.index(layout.BODY_INPUTS[0])
-    told = rows[first:first + len(layout.BODY_INPUTS)]
-    return (layout.Body(*rows[: len(layout.BODY)]), layout.BodyInputs(*told),
-            layout.Host(*opened.block.host.reshape(-1, WIDTH)[:, s]))
+    told = rows[first : first + len(layout.BODY_INPUTS)]
+    return (
+        layout.Body(*rows[: len(layout.BODY)]),
+        layout.BodyInputs(*told),
+        layout.Host(*opened.block.host.reshape(-1, WIDTH)[:, s]),
+    )
 
 
 def test_the_body_exchanges_water_and_protein_and_makes_none() -> None:
@@ -141,12 +169,16 @@ def test_the_body_exchanges_water_and_protein_and_makes_none() -> None:
         x, u, p = lane(opened, s)
         if not np.isfinite(x).all():
             continue  # this host was taken out before
-        x = x._replace(plasma_volume=1.1 * p.plasma_volume, interstitial_volume=1.2 * p.interstitial_volume, e_direct=0.4)
+        x = x._replace(
+            plasma_volume=1.1 * p.plasma_volume, interstitial_volume=1.2 * p.interstitial_volume, e_direct=0.4
+        )
         u = u._replace(fluid_taken=0.0, protein_taken=0.0)
         p = p._replace(intake=0.0, supportive_care=0.0, protein_synthesis=0.0, protein_loss=0.0)
         y = couple.advance_body(x, u, couple.read_body(x, p), p, 0.5)
         assert y.plasma_volume != x.plasma_volume
-        assert y.plasma_volume + y.interstitial_volume == pytest.approx(x.plasma_volume + x.interstitial_volume, rel=1e-12)
+        assert y.plasma_volume + y.interstitial_volume == pytest.approx(
+            x.plasma_volume + x.interstitial_volume, rel=1e-12
+        )
         assert y.protein_plasma + y.protein_interstitial == pytest.approx(
             x.protein_plasma + x.protein_interstitial, rel=1e-12
         )
@@ -155,8 +187,10 @@ def test_the_body_exchanges_water_and_protein_and_makes_none() -> None:
 def test_lesions_take_their_water_and_protein_from_the_plasma() -> None:
     """What vessels and lymph of the lesions took from plasma, they handed over: ledger of the lesions = sum told."""
     opened = open_run(everything("two lesions"))
-    for name, gains in (("fluid_from_plasma", ("fluid_filtered", "fluid_drained")),
-                        ("protein_from_plasma", ("protein_entered", "protein_drained"))):
+    for name, gains in (
+        ("fluid_from_plasma", ("fluid_filtered", "fluid_drained")),
+        ("protein_from_plasma", ("protein_entered", "protein_drained")),
+    ):
         alive = opened.block.end_time == np.inf
         taken = opened.total(gains[0]) - opened.total(gains[1])
         np.testing.assert_array_equal(opened.total(name)[:, alive], taken[:, alive])
@@ -169,8 +203,10 @@ def test_a_host_at_rest_stays_at_rest() -> None:
     about 1 % of the plasma volume in the first hours. No dose, no response: nothing further happens
     (0.3 %: albumin follows the volumes within its half-life of a day and more).
     """
-    for host, lesions in (("dba2_mouse", {"flank": {**FLANK["flank"], "day": 19}}),
-                          ("human", {"skin": {**SKIN["skin"], "day": 19}})):
+    for host, lesions in (
+        ("dba2_mouse", {"flank": {**FLANK["flank"], "day": 19}}),
+        ("human", {"skin": {**SKIN["skin"], "day": 19}}),
+    ):
         made = experiment(host=host, lesions=lesions, follow_up="20 days", subjects=16)
         opened = open_run(made, chance=False)
         for name in ("plasma_volume", "interstitial_volume", "albumin", "mean_arterial_pressure", "weight"):
@@ -204,12 +240,17 @@ def test_nothing_is_negative_or_undefined(data: st.DataObject) -> None:
     doses = []
     for _ in range(data.draw(st.integers(0, 8))):
         route = data.draw(st.sampled_from([r for r in ROUTES if case != "cavity" or r not in ROUTES[:2]]))
-        doses.append(Dose(
-            data.draw(st.sampled_from([96.0, 120.5, 240.0, 240.0, 241.0, 300.0, 500.0])), "aldesleukin", 8e4 * scale, route,
-            volume=data.draw(st.sampled_from([0.0, 20.0, 100.0, 500.0])),
-            duration=data.draw(st.sampled_from([0.0, 0.0, 0.25, 24.0])),
-            distance=data.draw(st.sampled_from([0.0, 1.0, 10.0])),
-        ))
+        doses.append(
+            Dose(
+                data.draw(st.sampled_from([96.0, 120.5, 240.0, 240.0, 241.0, 300.0, 500.0])),
+                "aldesleukin",
+                8e4 * scale,
+                route,
+                volume=data.draw(st.sampled_from([0.0, 20.0, 100.0, 500.0])),
+                duration=data.draw(st.sampled_from([0.0, 0.0, 0.25, 24.0])),
+                distance=data.draw(st.sampled_from([0.0, 1.0, 10.0])),
+            )
+        )
     made = with_doses(made, random=sorted(doses, key=lambda dose: dose.time))
     people = random_population(made, data.draw(st.integers(0, 10**6)))
     opened = open_run(made, population=people)

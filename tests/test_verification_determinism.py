@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference import COURSE, PACKAGE, experiment, same_bits, simulate
 from locokine.engine import batch
 from locokine.engine.run import ArmRun
 from locokine.population import draw
 from locokine.scenario.experiment import Experiment
 from locokine.trial.execute import run_experiment
+from reference import COURSE, PACKAGE, experiment, same_bits, simulate
 
 ARMS = {
     "untreated": [],
@@ -29,8 +29,18 @@ ARMS = {
 def column(run: ArmRun, subject: int) -> dict[str, bytes]:
     """All output of one subject."""
     at = list(run.subject_ids).index(subject)
-    made = {name: np.ascontiguousarray(getattr(run, name)[..., at]).tobytes() for name in (
-        "daily_lesion", "daily_body", "exposure", "dosed", "reached_plasma", "worst_grades", "cure_probability")}
+    made = {
+        name: np.ascontiguousarray(getattr(run, name)[..., at]).tobytes()
+        for name in (
+            "daily_lesion",
+            "daily_body",
+            "exposure",
+            "dosed",
+            "reached_plasma",
+            "worst_grades",
+            "cure_probability",
+        )
+    }
     rows = [i for i, s in enumerate(run.events["subject"]) if s == subject]
     made["events"] = repr([[run.events[name][i] for name in run.events] for i in rows]).encode()
     return made
@@ -53,7 +63,9 @@ def test_chunks_join_to_the_whole() -> None:
     made = experiment(ARMS, subjects=40)
     people = draw(made)
     whole = batch.simulate_arm(made, people, "local", 0, 40)
-    parts = ArmRun.concatenate([batch.simulate_arm(made, people, "local", a, n) for a, n in ((0, 16), (16, 7), (23, 17))])
+    parts = ArmRun.concatenate(
+        [batch.simulate_arm(made, people, "local", a, n) for a, n in ((0, 16), (16, 7), (23, 17))]
+    )
     for subject in (0, 15, 16, 22, 23, 39):
         assert column(whole, subject) == column(parts, subject)
 
@@ -62,8 +74,14 @@ def test_permuted_and_added_arms_change_nothing() -> None:
     """Arms in another order, and new arms with another agent beside them: the same bits in each arm."""
     plain = experiment(ARMS, subjects=20)
     turned = experiment(dict(reversed(ARMS.items())), subjects=20)
-    more = experiment({**ARMS, "inert": ["inert_protein 5 ug intratumoural in 0.1 mL daily days 3-9"],
-                       "vehicle": ["vehicle peritumoural in 0.2 mL at 2 mm daily days 10-14"]}, subjects=20)
+    more = experiment(
+        {
+            **ARMS,
+            "inert": ["inert_protein 5 ug intratumoural in 0.1 mL daily days 3-9"],
+            "vehicle": ["vehicle peritumoural in 0.2 mL at 2 mm daily days 10-14"],
+        },
+        subjects=20,
+    )
     for arm in ARMS:
         first = simulate(plain, arm)
         same_bits(first, simulate(turned, arm))
@@ -78,7 +96,9 @@ def test_permuted_and_added_arms_change_nothing() -> None:
 def test_seed_matters() -> None:
     """Another seed, other hosts."""
     made = experiment(ARMS)
-    assert simulate(made, "local").daily_lesion.tobytes() != simulate(made.changed(seed=2), "local").daily_lesion.tobytes()
+    assert (
+        simulate(made, "local").daily_lesion.tobytes() != simulate(made.changed(seed=2), "local").daily_lesion.tobytes()
+    )
 
 
 @pytest.mark.parametrize("geometry", ["well-mixed", "shells"])
@@ -104,8 +124,12 @@ def _runs(made: Experiment, folder: Path, threads: int, stop_after: int | None =
 
 def test_interrupted_and_resumed(tmp_path: Path) -> None:
     """Killed after any chunk and run again, the bits are those of an undisturbed run, on one thread and on two."""
-    made = experiment(ARMS, subjects=80, follow_up="30 days",
-                      rechallenge={"lines": ["sl2"], "cells": "1e5 cells", "observe": "20 days"})
+    made = experiment(
+        ARMS,
+        subjects=80,
+        follow_up="30 days",
+        rechallenge={"lines": ["sl2"], "cells": "1e5 cells", "observe": "20 days"},
+    )
     whole = _runs(made, tmp_path / "whole", 1)
     for stop, threads in ((1, 1), (4, 2), (7, 1)):
         folder = tmp_path / f"stopped{stop}"
@@ -140,7 +164,9 @@ def test_population_has_the_spread_of_its_records() -> None:
             value, logs = people[name], np.log(people[name])
             if record.physical_low < value.min() and value.max() < record.physical_high:
                 assert np.std(logs) == pytest.approx(record.between, rel=0.045), name
-                assert np.median(logs) == pytest.approx(np.log(record.value), abs=5.0 * record.between / 4000**0.5), name
+                assert np.median(logs) == pytest.approx(np.log(record.value), abs=5.0 * record.between / 4000**0.5), (
+                    name
+                )
                 checked += 1
     assert checked > 10
 
@@ -168,13 +194,18 @@ def test_an_edited_law_is_seen_by_compiled_code(tmp_path: Path) -> None:
     """
     shutil.copytree(PACKAGE, tmp_path / "locokine", ignore=shutil.ignore_patterns("__pycache__", "examples"))
     (tmp_path / "locokine" / "examples").mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "LOCOKINE_CACHE_DIR": str(tmp_path / "cache"),
-                   "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "LOCOKINE_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     environment.pop("NUMBA_CACHE_DIR", None)
 
     def ask() -> tuple[float, int, str]:
-        done = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True,
-                              cwd=tmp_path)
+        done = subprocess.run(
+            [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
+        )
         value, hits, folder = done.stdout.split()
         return float(value), int(hits), folder
 
@@ -185,7 +216,9 @@ def test_an_edited_law_is_seen_by_compiled_code(tmp_path: Path) -> None:
     law = tmp_path / "locokine" / "biology" / "receptors.py"
     text = law.read_text(encoding="utf-8")
     assert text.count("return cells * rate * MOLECULE") == 1
-    law.write_text(text.replace("return cells * rate * MOLECULE", "return 3.0 * cells * rate * MOLECULE"), encoding="utf-8")
+    law.write_text(
+        text.replace("return cells * rate * MOLECULE", "return 3.0 * cells * rate * MOLECULE"), encoding="utf-8"
+    )
     edited = ask()
     assert edited[0] == pytest.approx(3.0 * first[0], rel=1e-12)
     assert edited[1] == 0

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from reference import (
-    ASCITES, COURSE, FLANK, LESION_AT, SKIN, WIDTH, Opened, Stiff, experiment, open_run, same_bits, simulate,
-)
 from locokine.engine.grid import Accuracy
+from reference import (
+    ASCITES,
+    COURSE,
+    LESION_AT,
+    SKIN,
+    WIDTH,
+    Opened,
+    Stiff,
+    experiment,
+    open_run,
+    same_bits,
+    simulate,
+)
 
 LOCAL = {"it": [COURSE.format(route="intratumoural")]}
 SYSTEMIC = {"iv": [COURSE.format(route="intravenous")]}
@@ -26,6 +36,7 @@ def test_one_shell_is_the_well_mixed_lesion() -> None:
 
 def _closed(made: Any, n: int) -> Opened:
     """A run in which nothing crosses a face: conductivities and diffusivities of the tissue are nil."""
+
     def shut(block: Any) -> None:
         from locokine.tissue import layout
 
@@ -45,10 +56,21 @@ def test_uniform_shells_without_flux_are_the_well_mixed_lesion(shells: int) -> N
     treatment course room to amplify 1e-13 a million times.
     """
     one = _closed(experiment(SYSTEMIC, follow_up="20 days", subjects=16), 1)
-    many = _closed(experiment(SYSTEMIC, follow_up="20 days", subjects=16, geometry="shells", shells=shells, rim_shells=1),
-                   shells)
-    for name in ("tumour_volume", "viable_cells", "fluid_volume", "il2", "necrotic_fraction", "perfusion", "t_specific",
-                 "vessel_density", "protein", "hypoxic_fraction"):
+    many = _closed(
+        experiment(SYSTEMIC, follow_up="20 days", subjects=16, geometry="shells", shells=shells, rim_shells=1), shells
+    )
+    for name in (
+        "tumour_volume",
+        "viable_cells",
+        "fluid_volume",
+        "il2",
+        "necrotic_fraction",
+        "perfusion",
+        "t_specific",
+        "vessel_density",
+        "protein",
+        "hypoxic_fraction",
+    ):
         a, b = one.lesion(name)[0], many.lesion(name)[0]
         seen = np.isfinite(a) & np.isfinite(b)
         assert seen.mean() > 0.5
@@ -124,8 +146,9 @@ def test_four_times_finer_steps_and_shells(case: str) -> None:
 def test_four_times_finer_steps_well_mixed(case: str) -> None:
     """The same for the step alone."""
     made = experiment(follow_up="16 days", subjects=16, **CASES[case])
-    found = difference(open_run(made, chance=False),
-                       open_run(made, accuracy=Accuracy().finer(4.0), chance=False), 384.0)
+    found = difference(
+        open_run(made, chance=False), open_run(made, accuracy=Accuracy().finer(4.0), chance=False), 384.0
+    )
     assert max(found.values()) < 0.01, found
 
 
@@ -146,14 +169,27 @@ STIFF: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "untreated": ({"arms": {"a": []}, "follow_up": "13 days"}, (2, 5, 8, 12)),
     "intratumoural": ({"arms": {"a": LOCAL["it"]}, "follow_up": "16 days"}, (10, 11, 12, 13, 14, 15)),
     "intravenous": ({"arms": {"a": SYSTEMIC["iv"]}, "follow_up": "16 days"}, (10, 12, 13, 15)),
-    "cavity": ({"arms": {"a": ["aldesleukin 20000 IU intraperitoneal in 0.5 mL daily days 1-2"]},
-                "lesions": {"ascites": {**ASCITES["ascites"], "cells": "3e8 cells"}}, "follow_up": "4 days"}, (1, 2, 3)),
-    "human": ({"arms": {"a": ["aldesleukin 3 MIU intratumoural in 2 mL daily days 0-1"]}, "host": "human",
-               "lesions": {"skin": {**SKIN["skin"], "count": 1}}, "follow_up": "7 days"}, (1, 2, 3, 6)),
+    "cavity": (
+        {
+            "arms": {"a": ["aldesleukin 20000 IU intraperitoneal in 0.5 mL daily days 1-2"]},
+            "lesions": {"ascites": {**ASCITES["ascites"], "cells": "3e8 cells"}},
+            "follow_up": "4 days",
+        },
+        (1, 2, 3),
+    ),
+    "human": (
+        {
+            "arms": {"a": ["aldesleukin 3 MIU intratumoural in 2 mL daily days 0-1"]},
+            "host": "human",
+            "lesions": {"skin": {**SKIN["skin"], "count": 1}},
+            "follow_up": "7 days",
+        },
+        (1, 2, 3, 6),
+    ),
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def stiff(case: str) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
     """The experiment, what the stiff solver finds for subject 0, and the times (h)."""
     made = experiment(subjects=1, **STIFF[case][0])
@@ -169,8 +205,9 @@ def against_stiff(case: str, factor: float) -> dict[str, float]:
     found = {}
     for name in ("tumour_volume", "caliper_volume"):
         found[name] = float(np.abs(opened.lesion(name)[0, at, 0] / exact[name] - 1.0).max())
-    found["necrotic_fraction"] = float(np.abs(opened.lesion("necrotic_fraction")[0, at, 0]
-                                              - exact["necrotic_fraction"]).max())
+    found["necrotic_fraction"] = float(
+        np.abs(opened.lesion("necrotic_fraction")[0, at, 0] - exact["necrotic_fraction"]).max()
+    )
     short = experiment(subjects=1, **{**STIFF[case][0], "follow_up": f"{times[-1] / 24.0:g} days"})
     ended = open_run(short, chance=False, accuracy=Accuracy().finer(factor))
     if len(ended.block.tissue) == 1:  # the engine keeps the mean over lesions

@@ -10,19 +10,35 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference import (
-    ASCITES, BODY_AT, COURSE, FLANK, LESION_AT, PACKAGE, SKIN, experiment, open_run, same_bits, simulate, with_doses,
-)
 from locokine.engine.run import ArmRun
 from locokine.parameters.library import load_library
 from locokine.scenario.protocol import Dose
+from reference import (
+    ASCITES,
+    BODY_AT,
+    COURSE,
+    FLANK,
+    LESION_AT,
+    PACKAGE,
+    SKIN,
+    experiment,
+    open_run,
+    same_bits,
+    simulate,
+    with_doses,
+)
 
 
 def _outcomes(run: ArmRun) -> dict[str, np.ndarray]:
     """All that outcomes are read from, IL-2 amounts of the agent itself left out."""
     return {
-        "daily": run.daily_lesion, "body": run.daily_body, "series": run.series_lesion, "fields": run.fields,
-        "worst": run.worst_grades, "cure": run.cure_probability, "active": run.exposure[:, -1],
+        "daily": run.daily_lesion,
+        "body": run.daily_body,
+        "series": run.series_lesion,
+        "fields": run.fields,
+        "worst": run.worst_grades,
+        "cure": run.cure_probability,
+        "active": run.exposure[:, -1],
     }
 
 
@@ -42,19 +58,27 @@ def test_untreated_tumour_stays_perfused(host: str, geometry: str) -> None:
     with size and collapses a part of the vessels in hosts with stiff tumours (claimed pressures reach p_v - 5 mmHg).
     """
     lesions = FLANK if host != "human" else {"skin": {**SKIN["skin"], "count": 1}}
-    run = simulate(experiment(host=host, lesions=lesions, follow_up="60 days", subjects=16, geometry=geometry, shells=8,
-                              rim_shells=2))
+    run = simulate(
+        experiment(
+            host=host, lesions=lesions, follow_up="60 days", subjects=16, geometry=geometry, shells=8, rim_shells=2
+        )
+    )
     lowest = np.nanmin(run.daily_lesion[LESION_AT["perfusion"], 0], axis=0)
     assert np.median(lowest) > 0.75
     assert np.quantile(lowest, 0.1) > 0.4
 
 
-@pytest.mark.parametrize(("line", "host", "site", "low", "high"), [
-    ("sl2", "dba2_mouse", "subcutis", 24.0, 40.0), ("sl2", "dba2_mouse", "peritoneum", 14.0, 24.0),
-    ("p815", "dba2_mouse", "subcutis", 18.0, 48.0), ("melanoma_skin", "human", "skin", 8 * 24.0, 212 * 24.0),
-    ("melanoma_visceral", "human", "viscera", 8 * 24.0, 212 * 24.0),
-    ("renal_carcinoma", "human", "viscera", 8 * 24.0, 212 * 24.0),
-])
+@pytest.mark.parametrize(
+    ("line", "host", "site", "low", "high"),
+    [
+        ("sl2", "dba2_mouse", "subcutis", 24.0, 40.0),
+        ("sl2", "dba2_mouse", "peritoneum", 14.0, 24.0),
+        ("p815", "dba2_mouse", "subcutis", 18.0, 48.0),
+        ("melanoma_skin", "human", "skin", 8 * 24.0, 212 * 24.0),
+        ("melanoma_visceral", "human", "viscera", 8 * 24.0, 212 * 24.0),
+        ("renal_carcinoma", "human", "viscera", 8 * 24.0, 212 * 24.0),
+    ],
+)
 def test_untreated_tumour_grows_at_its_lines_rate(line: str, host: str, site: str, low: float, high: float) -> None:
     """Doubling time of the median host in days 1 to 3, in the range known of the line; births never above its rate.
 
@@ -62,14 +86,15 @@ def test_untreated_tumour_grows_at_its_lines_rate(line: str, host: str, site: st
     in tissue; human melanoma: 8 to 212 days (docs/model). 1 % on the births is the error of the step.
     """
     size = {"cells": "1e5 cells"} if host != "human" else {"diameter": "9 mm"}
-    made = experiment(host=host, lesions={"a": {"line": line, "site": site, "day": 0, **size}}, follow_up="4 days",
-                      subjects=16)
+    made = experiment(
+        host=host, lesions={"a": {"line": line, "site": site, "day": 0, **size}}, follow_up="4 days", subjects=16
+    )
     opened = open_run(made, chance=False)
     cells, births = opened.lesion("viable_cells")[0], opened.lesion("births")[0]
     first, last = np.searchsorted(opened.time, [24.0, 72.0])
     net = np.log(cells[last] / cells[first]) / 48.0
     assert low < np.log(2.0) / np.median(net) < high
-    rate = (births[last] - births[first]) / np.trapezoid(cells[first:last + 1], opened.time[first:last + 1], axis=0)
+    rate = (births[last] - births[first]) / np.trapezoid(cells[first : last + 1], opened.time[first : last + 1], axis=0)
     assert (rate <= 1.01 * opened.line("birth_rate")).all()
 
 
@@ -79,7 +104,8 @@ def test_zero_dose_is_the_vehicle_without_volume() -> None:
     times = [240.0 + 24.0 * i for i in range(5)]
     for route in ("intratumoural", "intravenous", "subcutaneous"):
         made = with_doses(
-            made, zero=[Dose(t, "aldesleukin", 0.0, route, volume=0.0) for t in times],
+            made,
+            zero=[Dose(t, "aldesleukin", 0.0, route, volume=0.0) for t in times],
             vehicle=[Dose(t, "vehicle", 0.0, route, volume=0.0) for t in times],
         )
         zero, vehicle = simulate(made, "zero"), simulate(made, "vehicle")
@@ -89,21 +115,32 @@ def test_zero_dose_is_the_vehicle_without_volume() -> None:
 def test_doses_of_nothing_are_no_treatment() -> None:
     """Empty doses refine the grid and do nothing else: volume within 1 % of the untreated arm (the error allowed a step)."""
     made = experiment(agents=["vehicle"], subjects=16, follow_up="16 days")
-    made = with_doses(made, untreated=[], vehicle=[
-        Dose(240.0 + 24.0 * i, "vehicle", 0.0, "intratumoural", volume=0.0) for i in range(5)])
+    made = with_doses(
+        made,
+        untreated=[],
+        vehicle=[Dose(240.0 + 24.0 * i, "vehicle", 0.0, "intratumoural", volume=0.0) for i in range(5)],
+    )
     i = LESION_AT["tumour_volume"]
     a, b = simulate(made, "untreated").daily_lesion[i, 0], simulate(made, "vehicle").daily_lesion[i, 0]
     seen = np.isfinite(a) & np.isfinite(b)
     np.testing.assert_allclose(b[seen], a[seen], rtol=0.01)
 
 
-@pytest.mark.parametrize("route", ["intratumoural in 0.1 mL", "peritumoural in 0.1 mL at 1 mm", "intravenous in 0.1 mL"])
+@pytest.mark.parametrize(
+    "route", ["intratumoural in 0.1 mL", "peritumoural in 0.1 mL at 1 mm", "intravenous in 0.1 mL"]
+)
 def test_inert_protein_is_the_vehicle(route: str) -> None:
     """A protein of equal size and volume without receptors changes no bit of any outcome; but it is there."""
-    made = experiment({
-        "inert": [f"inert_protein 1.2 ug {route} daily days 10-14"],
-        "vehicle": [f"vehicle {route} daily days 10-14"],
-    }, geometry="shells", shells=6, rim_shells=2, subjects=16)
+    made = experiment(
+        {
+            "inert": [f"inert_protein 1.2 ug {route} daily days 10-14"],
+            "vehicle": [f"vehicle {route} daily days 10-14"],
+        },
+        geometry="shells",
+        shells=6,
+        rim_shells=2,
+        subjects=16,
+    )
     inert, vehicle = simulate(made, "inert"), simulate(made, "vehicle")
     _alike(inert, vehicle)
     assert (inert.exposure[-1, inert.agents.index("inert_protein"), 1] > 0.0).all()
@@ -113,8 +150,15 @@ def test_identical_lesions_stay_identical() -> None:
     """Two alike lesions in one host, treated alike: every bit alike, until chance lets one of them go extinct."""
     twins = {"left": FLANK["flank"], "right": FLANK["flank"]}
     for route in ("intratumoural", "intravenous"):
-        made = experiment({"a": [COURSE.format(route=route)]}, lesions=twins, subjects=16, follow_up="25 days",
-                          geometry="shells", shells=6, rim_shells=2)
+        made = experiment(
+            {"a": [COURSE.format(route=route)]},
+            lesions=twins,
+            subjects=16,
+            follow_up="25 days",
+            geometry="shells",
+            shells=6,
+            rim_shells=2,
+        )
         run = simulate(made)
         first = np.full(run.subjects, np.inf)
         for subject, time, kind in zip(run.events["subject"], run.events["time_h"], run.events["kind"], strict=True):
@@ -133,8 +177,11 @@ def test_two_lesions_share_one_host() -> None:
     It takes blood lymphocytes and some plasma water; the bound is the share of the blood's NK cells it holds.
     """
     alone = simulate(experiment(follow_up="8 days", subjects=16))
-    both = simulate(experiment(lesions={**FLANK, "other": {**FLANK["flank"], "cells": "1e5 cells"}}, follow_up="8 days",
-                               subjects=16))
+    both = simulate(
+        experiment(
+            lesions={**FLANK, "other": {**FLANK["flank"], "cells": "1e5 cells"}}, follow_up="8 days", subjects=16
+        )
+    )
     i = LESION_AT["tumour_volume"]
     np.testing.assert_allclose(both.daily_lesion[i, 0], alone.daily_lesion[i, 0], rtol=0.05)
 
@@ -156,7 +203,9 @@ def _renamed_library(folder: Path) -> tuple[Any, dict[str, str]]:
             for word, new in names.items():
                 entries = re.sub(rf"(?<=\n  ){word}(?=:)", new, entries)
                 entries = re.sub(rf"(?<=inherits: ){word}\b", new, entries)
-                entries = re.sub(rf"(?<=[\[{{ ]){word}(?=[\],:])", new, entries) if file.name == "lines.yaml" else entries
+                entries = (
+                    re.sub(rf"(?<=[\[{{ ]){word}(?=[\],:])", new, entries) if file.name == "lines.yaml" else entries
+                )
             text = head + found + entries
         (folder / file.name).write_text(text, encoding="utf-8")
     return load_library([folder], builtin=False), names
@@ -172,17 +221,28 @@ def test_renaming_changes_no_bit(tmp_path: Path) -> None:
     assert antigens <= set(names.values())
     for lesions in (FLANK, ASCITES):
         route = "intratumoural" if lesions is FLANK else "intraperitoneal"
-        old = experiment({"treated": [COURSE.format(route=route)]}, lesions=lesions, subjects=16,
-                         rechallenge={"lines": ["sl2", "p815"], "cells": "1e5 cells"})
+        old = experiment(
+            {"treated": [COURSE.format(route=route)]},
+            lesions=lesions,
+            subjects=16,
+            rechallenge={"lines": ["sl2", "p815"], "cells": "1e5 cells"},
+        )
         course = COURSE.format(route=route).replace("aldesleukin", names["aldesleukin"])
-        other = {
-            f"q_{name}": {**lesion, "line": names[lesion["line"]]} for name, lesion in lesions.items()
-        }
-        new = experiment({"another": [course]}, host=names["dba2_mouse"], lesions=other, subjects=16, library=library,
-                         rechallenge={"lines": [names["sl2"], names["p815"]], "cells": "1e5 cells"})
+        other = {f"q_{name}": {**lesion, "line": names[lesion["line"]]} for name, lesion in lesions.items()}
+        new = experiment(
+            {"another": [course]},
+            host=names["dba2_mouse"],
+            lesions=other,
+            subjects=16,
+            library=library,
+            rechallenge={"lines": [names["sl2"], names["p815"]], "cells": "1e5 cells"},
+        )
         a, b = simulate(old), simulate(new)
         rows = [[value if value == "" else "lesion" for value in run.events["lesion"]] for run in (a, b)]
-        a, b = (dataclasses.replace(run, events={**run.events, "lesion": row}) for run, row in zip((a, b), rows, strict=True))
+        a, b = (
+            dataclasses.replace(run, events={**run.events, "lesion": row})
+            for run, row in zip((a, b), rows, strict=True)
+        )
         same_bits(a, b, but=("arm", "lesions", "agents"))
 
 

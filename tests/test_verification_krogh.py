@@ -23,6 +23,7 @@ def test_drop_solves_the_cylinder(radius: float) -> None:
 
     1e-7: the integrator is run at 1e-10, and `log` is good to 1e-9 of a term that is at most a few times the sum.
     """
+
     def slope(r: float, y: np.ndarray) -> list[float]:
         return [y[1] / r, CONSUMPTION / DIFFUSION * r]
 
@@ -55,13 +56,16 @@ def test_hypoxic_share_against_quadrature() -> None:
     """
     for spread in (0.15, 0.3, 0.5):
         for u in (0.3, 0.6, 0.8, 1.0, 1.2, 1.6, 2.5, 4.0):
+
             def beyond(z: float, u: float = u, spread: float = spread) -> float:
                 r = np.exp(spread * z)
                 return max(r * r - u * u, 0.0) * norm.pdf(z)
 
             low = np.log(u) / spread
             exact = quad(beyond, max(low, -12.0), 12.0, limit=200)[0] / np.exp(2.0 * spread**2)
-            assert oxygen.hypoxic(u * 0.07, 0.07, spread) == pytest.approx(exact, abs=2e-4 * (1.0 + u * u * np.exp(-2.0 * spread**2)))
+            assert oxygen.hypoxic(u * 0.07, 0.07, spread) == pytest.approx(
+                exact, abs=2e-4 * (1.0 + u * u * np.exp(-2.0 * spread**2))
+            )
 
 
 def test_mean_over_supplied_tissue() -> None:
@@ -81,16 +85,16 @@ def test_mean_over_supplied_tissue() -> None:
 
 def _swollen(fluid_factor: float) -> tuple[float, float, float]:
     """Hypoxic share, capillary pO2 and mean drop of a tumour whose fluid is multiplied, all else the same."""
-    p, l = record_values(experiment())
+    p, line = record_values(experiment())
     cells = 1e8
-    solid = cells * l.cell_volume * (1.0 + p.stroma_share)
+    solid = cells * line.cell_volume * (1.0 + p.stroma_share)
     fluid = solid * p.tumour_fluid_ratio
     vessels = 1.6 * p.vessel_density * (solid + fluid)  # well supplied, so that the drop is not cut off by hypoxia
     volume = solid + fluid * fluid_factor
     x = SimpleNamespace(viable=cells, loss=0.0, host=0.0, vessels=vessels, perfusion=1.0)
     a = SimpleNamespace(core=1.0, cavity=0.0, radius=5.0, vessel_target=1.0)
     hypoxic, capillary, po2, _ = couple.supply(
-        x, a, SimpleNamespace(volume=volume), SimpleNamespace(haematocrit_ratio=1.0), p, l
+        x, a, SimpleNamespace(volume=volume), SimpleNamespace(haematocrit_ratio=1.0), p, line
     )
     return hypoxic, capillary, capillary - po2
 

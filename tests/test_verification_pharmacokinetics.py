@@ -5,11 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reference import (
-    BODY_AT, FLANK, SKIN, WIDTH, Opened, TwoCompartments, experiment, open_run, orders, simulate, with_doses,
-)
 from locokine.engine.grid import Accuracy
 from locokine.scenario.protocol import Dose
+from reference import (
+    BODY_AT,
+    FLANK,
+    SKIN,
+    WIDTH,
+    Opened,
+    TwoCompartments,
+    experiment,
+    open_run,
+    orders,
+    simulate,
+    with_doses,
+)
 
 LATER = {"flank": {**FLANK["flank"], "day": 2}}
 """The tumour comes after the plasma curve is over: nothing but plasma, periphery and clearance."""
@@ -19,14 +29,20 @@ AMOUNT = 80_000.0
 def curve(factor: float, duration: float, host: str = "dba2_mouse") -> tuple[Opened, np.ndarray, np.ndarray]:
     """Plasma curve of the engine at every grid point, and the closed form, for one intravenous dose at 0 h."""
     lesions = LATER if host != "human" else {"skin": {**SKIN["skin"], "day": 2}}
-    made = experiment({"dose": ["aldesleukin 20000 IU intravenous daily days 0-0"]}, host=host, lesions=lesions,
-                      follow_up="3 days")
+    made = experiment(
+        {"dose": ["aldesleukin 20000 IU intravenous daily days 0-0"]}, host=host, lesions=lesions, follow_up="3 days"
+    )
     made = with_doses(made, dose=[Dose(0.0, "aldesleukin", AMOUNT, "intravenous", duration=duration)])
     opened = open_run(made, accuracy=Accuracy().finer(factor), every_step=True)
     time = opened.time[opened.time <= 24.0]
-    found = opened.series_body[BODY_AT["il2_plasma"], :len(time), 0]
-    model = TwoCompartments(AMOUNT, *(float(opened.host(name)[0]) for name in (
-        "clearance", "central_volume", "distribution_flow", "peripheral_volume")))
+    found = opened.series_body[BODY_AT["il2_plasma"], : len(time), 0]
+    model = TwoCompartments(
+        AMOUNT,
+        *(
+            float(opened.host(name)[0])
+            for name in ("clearance", "central_volume", "distribution_flow", "peripheral_volume")
+        ),
+    )
     return opened, found, model.infusion(time, duration) if duration else model.bolus(time)
 
 
@@ -59,8 +75,14 @@ def test_area_under_the_plasma_curve_is_dose_over_clearance(duration: float) -> 
 
 
 @pytest.mark.parametrize(
-    "route", ["intravenous in 0.1 mL", "intratumoural in 0.1 mL", "peritumoural in 0.1 mL at 1 mm", "subcutaneous in 0.1 mL",
-              "intraperitoneal in 0.5 mL"],
+    "route",
+    [
+        "intravenous in 0.1 mL",
+        "intratumoural in 0.1 mL",
+        "peritumoural in 0.1 mL at 1 mm",
+        "subcutaneous in 0.1 mL",
+        "intraperitoneal in 0.5 mL",
+    ],
 )
 def test_area_times_clearance_is_the_reported_bioavailability(route: str) -> None:
     """Plasma AUC × clearance / dose = reached_plasma / dosed, host by host, for every route.
@@ -82,8 +104,13 @@ def test_area_times_clearance_is_the_reported_bioavailability(route: str) -> Non
 
 def test_local_and_intravenous_areas_have_the_ratio_of_their_bioavailabilities() -> None:
     """AUC(i.t.)/AUC(i.v.) = F(i.t.)/F(i.v.) in the same hosts; the bound is that of the test above, twice."""
-    made = experiment({"iv": ["aldesleukin 20000 IU intravenous in 0.1 mL daily days 8-8"],
-                       "it": ["aldesleukin 20000 IU intratumoural in 0.1 mL daily days 8-8"]}, follow_up="14 days")
+    made = experiment(
+        {
+            "iv": ["aldesleukin 20000 IU intravenous in 0.1 mL daily days 8-8"],
+            "it": ["aldesleukin 20000 IU intratumoural in 0.1 mL daily days 8-8"],
+        },
+        follow_up="14 days",
+    )
     iv, local = simulate(made, "iv"), simulate(made, "it")
     ratio = local.exposure[-1, 1, 1] / iv.exposure[-1, 1, 1]
     f = (local.reached_plasma[1] / local.dosed[1]) / (iv.reached_plasma[1] / iv.dosed[1])

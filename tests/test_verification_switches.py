@@ -8,33 +8,46 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference import COURSE, WIDTH, Opened, experiment, open_run, plain
 from locokine.biology.switches import SWITCHES
 from locokine.engine import body_pass, tissue_pass
 from locokine.tissue import layout
+from reference import COURSE, WIDTH, Opened, experiment, open_run, plain
 
 couple = plain("engine.couple")
 TISSUE_OF = {
-    "leak_direct": {"e_direct"}, "leak_thrombotic": {"e_thrombotic"}, "leak_lymphocyte": {"e_lymphocyte"},
-    "vessel_destruction": {"vessels", "vessels_lost"}, "bleeding": {"erythrocytes"},
+    "leak_direct": {"e_direct"},
+    "leak_thrombotic": {"e_thrombotic"},
+    "leak_lymphocyte": {"e_lymphocyte"},
+    "vessel_destruction": {"vessels", "vessels_lost"},
+    "bleeding": {"erythrocytes"},
 }
 """Switch → states of the tissue that its law drives."""
 FLOW = {"perfusion", "vessels", "vessels_lost"}
 """States that follow an arm of the leak within the same step (plugging, then loss of shut vessels)."""
 RATES = ("starved", "t", "lak", "macrophage", "spontaneous")
-RATES_OF = {"starvation": {"starved"}, "t_killing": {"t"}, "lak_killing": {"lak"}, "macrophages": {"macrophage"},
-            "regulatory": {"t", "macrophage"}}
+RATES_OF = {
+    "starvation": {"starved"},
+    "t_killing": {"t"},
+    "lak_killing": {"lak"},
+    "macrophages": {"macrophage"},
+    "regulatory": {"t", "macrophage"},
+}
 """Switch → death rates that its law makes (macrophages are activated by T cells that are not suppressed)."""
-BODY_OF = {"leak_direct": {"e_direct"}, "leak_lymphocyte": {"e_lymphocyte"}, "systemic_leak": {"e_direct", "e_lymphocyte"},
-           "support": {"pressor", "fluids_given", "plasma_volume"}}
+BODY_OF = {
+    "leak_direct": {"e_direct"},
+    "leak_lymphocyte": {"e_lymphocyte"},
+    "systemic_leak": {"e_direct", "e_lymphocyte"},
+    "support": {"pressor", "fluids_given", "plasma_volume"},
+}
 NODE_OF = {"priming": {"dividing", "naive"}, "memory": {"memory"}}
 
 
 @pytest.fixture(scope="module")
 def opened() -> Opened:
     """Hosts in the middle of a course, in whom every law is at work."""
-    return open_run(experiment({"a": [COURSE.format(route="intratumoural")]}, follow_up="15 days", subjects=16),
-                    chance=False)
+    return open_run(
+        experiment({"a": [COURSE.format(route="intratumoural")]}, follow_up="15 days", subjects=16), chance=False
+    )
 
 
 def state(opened: Opened, s: int) -> dict[str, Any]:
@@ -45,24 +58,40 @@ def state(opened: Opened, s: int) -> dict[str, Any]:
 
     def taken(kind: Any, fields: tuple[str, ...], values: np.ndarray) -> Any:
         first = fields.index(kind._fields[0])
-        return kind(*values[first:first + len(kind._fields)])
+        return kind(*values[first : first + len(kind._fields)])
 
     first = layout.BODY_FIELDS.index(layout.BODY_OUTPUTS[0])
     x = taken(layout.Tissue, layout.TISSUE_FIELDS, shell)
-    a = layout.Inputs(*shell[len(layout.TISSUE):len(layout.TISSUE) + len(layout.INPUTS)])
+    a = layout.Inputs(*shell[len(layout.TISSUE) : len(layout.TISSUE) + len(layout.INPUTS)])
     at = len(layout.TISSUE) + len(layout.INPUTS)
-    e = layout.Exchange(*shell[at:at + len(layout.EXCHANGE)])
-    x = x._replace(armed=0.6, lak_level=0.5, nk=max(x.nk, 1e4), macrophages=max(x.macrophages, 1e4),
-                   viable=max(x.viable, 1e6), treg=max(x.treg, 1e3), e_direct=0.3, e_thrombotic=0.4, e_lymphocyte=0.2,
-                   perfusion=0.25)
-    a = a._replace(t_specific=max(a.t_specific, 1e5), t_all=max(a.t_all, 1e5), g_direct=0.7, g_thrombotic=0.6, g_treg=0.5)
+    e = layout.Exchange(*shell[at : at + len(layout.EXCHANGE)])
+    x = x._replace(
+        armed=0.6,
+        lak_level=0.5,
+        nk=max(x.nk, 1e4),
+        macrophages=max(x.macrophages, 1e4),
+        viable=max(x.viable, 1e6),
+        treg=max(x.treg, 1e3),
+        e_direct=0.3,
+        e_thrombotic=0.4,
+        e_lymphocyte=0.2,
+        perfusion=0.25,
+    )
+    a = a._replace(
+        t_specific=max(a.t_specific, 1e5), t_all=max(a.t_all, 1e5), g_direct=0.7, g_thrombotic=0.6, g_treg=0.5
+    )
     told = layout.BODY_FIELDS.index(layout.BODY_INPUTS[0])
     return {
-        "x": x, "a": a, "e": e, "b": layout.BodyOutputs(*body[first:first + len(layout.BODY_OUTPUTS)]),
-        "p": layout.Host(*block.host.reshape(-1, WIDTH)[:, s]), "l": layout.Line(*block.line[0].reshape(-1, WIDTH)[:, s]),
+        "x": x,
+        "a": a,
+        "e": e,
+        "b": layout.BodyOutputs(*body[first : first + len(layout.BODY_OUTPUTS)]),
+        "p": layout.Host(*block.host.reshape(-1, WIDTH)[:, s]),
+        "l": layout.Line(*block.line[0].reshape(-1, WIDTH)[:, s]),
         "body": layout.Body(*body[: len(layout.BODY)]),
-        "told": layout.BodyInputs(*body[told:told + len(layout.BODY_INPUTS)])._replace(
-            g_direct=0.5, occupied=0.6, il2_plasma=2.0, il2_node=5.0),
+        "told": layout.BodyInputs(*body[told : told + len(layout.BODY_INPUTS)])._replace(
+            g_direct=0.5, occupied=0.6, il2_plasma=2.0, il2_node=5.0
+        ),
     }
 
 
@@ -96,7 +125,8 @@ def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
         assert different <= wanted | (FLOW if switch.startswith("leak_") else set())
         u = layout.Blood(v["told"].il2_plasma, 100.0)
         assert couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.5) == couple.advance_immune(
-            v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.5)
+            v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.5
+        )
 
 
 @pytest.mark.parametrize("switch", list(SWITCHES))
@@ -104,8 +134,9 @@ def test_death_rates(opened: Opened, switch: str) -> None:
     """Only the rates of the switched law differ; a killer switched off kills nobody; suppression off raises killing."""
     v = state(opened, 3)
     on = dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], v["p"], v["l"], 0.4, 2.0), strict=True))
-    without = dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], off(v["p"], switch), v["l"], 0.4, 2.0),
-                       strict=True))
+    without = dict(
+        zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], off(v["p"], switch), v["l"], 0.4, 2.0), strict=True)
+    )
     assert {name for name in RATES if on[name] != without[name]} == RATES_OF.get(switch, set())
     for name in RATES_OF.get(switch, set()):
         assert without[name] == 0.0 if switch != "regulatory" else without[name] > on[name]
@@ -152,8 +183,17 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
         view[:, 4] += 50.0  # memory, so that recall has something to do
         view[:, 3] += 500.0
         b.antigen_total[:] = 10.0
-        body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, np.zeros(WIDTH),
-                            np.zeros(int(plan.antigens) * WIDTH), 0.5)
+        body_pass.node_pass(
+            b.node,
+            b.naive,
+            b.antigen_total,
+            b.body,
+            b.host,
+            plan.antigens,
+            np.zeros(WIDTH),
+            np.zeros(int(plan.antigens) * WIDTH),
+            0.5,
+        )
         return view.copy()
 
     on, without = _stepped(opened, None, node), _stepped(opened, switch, node)
@@ -170,8 +210,9 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
         solute = b.solute[0].reshape(-1, len(layout.SOLUTE), WIDTH)
         solute[:, layout.SOLUTE.index("source")] = 0.0
         tissue_pass.uptake_pass(b.tissue[0], b.solute[0], plan.agents, plan.shells, b.agent, b.host)
-        return np.concatenate([out, solute[:, layout.SOLUTE.index("source")].ravel(),
-                               solute[:, layout.SOLUTE.index("sink")].ravel()])
+        return np.concatenate(
+            [out, solute[:, layout.SOLUTE.index("source")].ravel(), solute[:, layout.SOLUTE.index("sink")].ravel()]
+        )
 
     on, without = _stepped(opened, None, made), _stepped(opened, switch, made)
     sources = WIDTH + int(plan.shells) * int(plan.agents) * WIDTH
@@ -184,12 +225,18 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
 
 
 SILENT: dict[str, Callable[[Opened], np.ndarray]] = {
-    "leak_direct": lambda o: o.lesion("leak_direct"), "leak_thrombotic": lambda o: o.lesion("leak_thrombotic"),
-    "leak_lymphocyte": lambda o: o.lesion("leak_lymphocyte"), "starvation": lambda o: o.lesion("deaths_starved"),
-    "t_killing": lambda o: o.lesion("deaths_t"), "lak_killing": lambda o: o.lesion("deaths_lak"),
-    "macrophages": lambda o: o.lesion("deaths_macrophage"), "bleeding": lambda o: o.lesion("erythrocytes_outside"),
-    "endogenous": lambda o: o.lesion("il2_endogenous"), "priming": lambda o: o.body("node_proliferating"),
-    "memory": lambda o: o.body("memory"), "systemic_leak": lambda o: o.body("systemic_leak"),
+    "leak_direct": lambda o: o.lesion("leak_direct"),
+    "leak_thrombotic": lambda o: o.lesion("leak_thrombotic"),
+    "leak_lymphocyte": lambda o: o.lesion("leak_lymphocyte"),
+    "starvation": lambda o: o.lesion("deaths_starved"),
+    "t_killing": lambda o: o.lesion("deaths_t"),
+    "lak_killing": lambda o: o.lesion("deaths_lak"),
+    "macrophages": lambda o: o.lesion("deaths_macrophage"),
+    "bleeding": lambda o: o.lesion("erythrocytes_outside"),
+    "endogenous": lambda o: o.lesion("il2_endogenous"),
+    "priming": lambda o: o.body("node_proliferating"),
+    "memory": lambda o: o.body("memory"),
+    "systemic_leak": lambda o: o.body("systemic_leak"),
     "support": lambda o: o.body("fluids_given"),
 }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reference import WIDTH, Shells, baxter_jain, decaying_mode, orders, sphere, volume_error
 from locokine.tissue import layout
 from locokine.tissue import shells as operators
+from reference import WIDTH, Shells, baxter_jain, decaying_mode, orders, sphere, volume_error
 
 ZERO = np.uint64(0)
 
@@ -22,8 +22,10 @@ def test_pressure_profile_of_baxter_and_jain(alpha: float) -> None:
     layer, which is what tumours have, still like n^(-2). Sixteen shells are within 0.5 % (measured 0.05 to 0.4 %).
     """
     meshes = (16, 32, 64, 128)
-    thick = [volume_error(p, exact, made["volume"]) for made, p, exact in
-             (baxter_jain(n, alpha, equal="thickness") for n in meshes)]
+    thick = [
+        volume_error(p, exact, made["volume"])
+        for made, p, exact in (baxter_jain(n, alpha, equal="thickness") for n in meshes)
+    ]
     equal = [volume_error(p, exact, made["volume"]) for made, p, exact in (baxter_jain(n, alpha) for n in meshes)]
     assert orders(thick)[-1] > 1.9
     assert orders(equal)[-1] > 1.1
@@ -45,8 +47,9 @@ def test_one_shell_drains_as_its_analytic_mean() -> None:
     """A single shell under slow filtration exchanges 15 K/R² per volume, the exact value of the parabolic profile."""
     conductivity, radius = 0.02, 3.0
     made = Shells(sphere(radius, 1))
-    operators.face_conductance(made.w, made.n, made.cores, np.full(WIDTH, conductivity), np.full(WIDTH, 1e30),
-                               layout.T.face_hydraulic, 1.0)
+    operators.face_conductance(
+        made.w, made.n, made.cores, np.full(WIDTH, conductivity), np.full(WIDTH, 1e30), layout.T.face_hydraulic, 1.0
+    )
     # 1e-5: the cube root is the engine's own, and its constant 0.62035... has 13 digits; radii enter to the third power
     assert made["face_hydraulic"][0] / made["volume"][0] == pytest.approx(15.0 * conductivity / radius**2, rel=1e-5)
 
@@ -104,8 +107,9 @@ def test_a_dry_shell_is_not_drained_below_nothing() -> None:
     made["stiffness"] = 1e3
     made["pressure"] = np.array([5.0] * 7 + [40.0])
     made["lymph"], made["lymph_pressure"] = 100.0, -5.0
-    operators.face_conductance(made.w, made.n, made.cores, np.full(WIDTH, 0.05), np.full(WIDTH, 0.05),
-                               layout.T.face_hydraulic, 1.0)
+    operators.face_conductance(
+        made.w, made.n, made.cores, np.full(WIDTH, 0.05), np.full(WIDTH, 0.05), layout.T.face_hydraulic, 1.0
+    )
     before = made["fluid"]
     operators.step_fluid(made.w, made.lesion, made.n, np.zeros(WIDTH), np.zeros(WIDTH), 5.0)
     assert (made["fluid"] > 0.0).all()

@@ -14,7 +14,7 @@ from locokine._jit import law
 
 @law
 def log(x: float) -> float:
-    """Natural logarithm for 1e-6 < x < 1e6 (relative error below 1e-9 away from 1): log x = 32 artanh((y-1)/(y+1)), y = x^(1/16)."""
+    """Natural logarithm for 1e-6 < x < 1e6: log x = 32 artanh((y - 1)/(y + 1)) with y = x^(1/16)."""
     y = sqrt(sqrt(sqrt(sqrt(x))))
     t = (y - 1.0) / (y + 1.0)
     q = t * t

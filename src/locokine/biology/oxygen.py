@@ -10,7 +10,15 @@ from math import sqrt
 
 from locokine._jit import law
 from locokine.biology.arithmetic import (
-    exp, hill, largest, log, normal_cdf, positive, power, smallest, smooth_min,
+    exp,
+    hill,
+    largest,
+    log,
+    normal_cdf,
+    positive,
+    power,
+    smallest,
+    smooth_min,
 )
 
 PI = 3.141592653589793

@@ -216,8 +216,7 @@ def aims(dose: Dose, lesions: tuple[LesionPlan, ...]) -> list[int]:
 
 def output_times(end: float, every: float) -> Array:
     """Output times from 0 to `end` h."""
-    times = np.arange(0.0, end + 1e-6, every)
-    return times
+    return np.arange(0.0, end + 1e-6, every)
 
 
 # --- running ---------------------------------------------------------------------------------------------------------
@@ -339,7 +338,8 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         end_time=np.full(width, np.inf),
         course_over=zeros(1 + max((d.course for d in setting.arm.doses), default=0), width),
         log=zeros(LOG + len(plan.dose_time), 4, width), logged=zeros(width), agent_arrays=zeros(agents, 5, width),
-        potency=zeros(agents, width), antigen_total=zeros(antigens * width), returned=zeros(antigens * width), flux=zeros(6, width),
+        potency=zeros(agents, width), antigen_total=zeros(antigens * width), returned=zeros(antigens * width),
+        flux=zeros(6, width),
         scratch=zeros(8, width), report_lesion=zeros(len(LESION), width), report_body=zeros(len(BODY), width),
     )
     fill_agents(setting, block, inputs, columns)

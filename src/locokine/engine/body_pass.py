@@ -10,7 +10,18 @@ from locokine.biology import receptors
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
 from locokine.engine import couple
 from locokine.tissue.layout import (
-    NODE, POOLS, A, B, N, W, load_agent, load_body, load_body_inputs, load_body_outputs, load_host, store_body,
+    NODE,
+    POOLS,
+    A,
+    B,
+    N,
+    W,
+    load_agent,
+    load_body,
+    load_body_inputs,
+    load_body_outputs,
+    load_host,
+    store_body,
     store_body_outputs,
 )
 
@@ -30,7 +41,8 @@ def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue
     """Advance one agent outside the lesions: depots → node and plasma ⇄ periphery, clearance; implicit.
 
     `from_tissue` and `from_lymph` are what the lesions gave to blood and lymph in this step (amounts), `into_node` what
-    the `cells` of the node made per h (they take it up as well), `rate` an infusion into the plasma (amount per h). `entered` collects what reached plasma.
+    the `cells` of the node made per h (they take it up as well), `rate` an infusion into the plasma (amount per h).
+    `entered` collects what reached plasma.
     """
     for s in range(W):
         p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)

@@ -11,7 +11,14 @@ from math import sqrt
 
 from locokine._jit import law
 from locokine.biology import (
-    antigen, bleeding, endothelium, fluid, killing, oxygen, perfusion, receptors, starvation, traffic,
+    bleeding,
+    endothelium,
+    fluid,
+    killing,
+    oxygen,
+    perfusion,
+    starvation,
+    traffic,
 )
 from locokine.biology.arithmetic import decay, gain, hill, largest, relax, smallest
 from locokine.body import circulation, fever, hazard
@@ -222,7 +229,6 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
 @law
 def read_body(x, p):
     """Pressure, resistance, output and the rest that follows from the body's state at once."""
-    volume_ratio = x.plasma_volume / p.plasma_volume
     leak = 1.0 - (1.0 - x.e_direct) * (1.0 - x.e_lymphocyte)
     full = (x.plasma_volume + p.erythrocyte_volume) / p.blood_volume
     svr = circulation.resistance(x.resistance_drop, x.pressor, p.pressor_gain, full, p.volume_reflex)

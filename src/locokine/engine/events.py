@@ -12,7 +12,18 @@ from locokine.biology.extinction import exponent
 from locokine.biology.fluid import oncotic_interstitial, oncotic_plasma
 from locokine.body import grades
 from locokine.tissue.layout import (
-    POOLS, SHELL, SOL, A, B, L, S, T, W, load_body_outputs, load_host, load_line,
+    POOLS,
+    SHELL,
+    SOL,
+    A,
+    B,
+    L,
+    S,
+    T,
+    W,
+    load_body_outputs,
+    load_host,
+    load_line,
 )
 
 ZERO = np.uint64(0)

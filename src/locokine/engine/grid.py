@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def make_grid(end: float, doses: Sequence[float], knots: Sequence[float], accura
     fine: list[float] = []
     since = np.inf
     begins = {round(t, 9) for t in starts}
-    for here, there in zip(marks[:-1], marks[1:], strict=True):
+    for here, there in pairwise(marks):
         if round(float(here), 9) in begins:
             since = 0.0
         left = float(there - here)

@@ -179,6 +179,9 @@ def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, 
                         out_lesion[v, l, at, s] = b.report_lesion[v, s]
         if field >= 0:
             report_pass.report_field(b, plan, l, fields[:, l, field])
+            for s in range(W):
+                if b.end_time[s] < time:
+                    fields[:, l, field, :, s] = np.nan
 
 
 @kernel
@@ -192,7 +195,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
     for i in range(steps + 1):
         time = plan.time[i]
         for l in range(b.tissue.shape[0]):
-            if i == 0 and plan.implant_time[l] <= 0.0 or i > 0 and plan.time[i - 1] < plan.implant_time[l] <= time:
+            if (i == 0 and plan.implant_time[l] <= 0.0) or (i > 0 and plan.time[i - 1] < plan.implant_time[l] <= time):
                 events.implant(b, plan, l, time)
         body_pass.outputs_pass(b.body, b.host)
         fill_scratch(b)
@@ -217,10 +220,10 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
             for g in range(plan.agents):
                 b.rate[g, s] = 0.0
         for d in range(plan.dose_time.shape[0]):  # infusions that run now
-            if plan.dose_duration[d] > 0.0 and plan.dose_route[d] == 2:
-                if plan.dose_time[d] <= time + 1e-9 and time + 1e-9 < plan.dose_time[d] + plan.dose_duration[d]:
-                    present[plan.dose_agent[d]] = 1
-                    events.infuse(b, plan, d)
+            running = plan.dose_time[d] <= time + 1e-9 < plan.dose_time[d] + plan.dose_duration[d]
+            if running and plan.dose_route[d] == 2:
+                present[plan.dose_agent[d]] = 1
+                events.infuse(b, plan, d)
         report_pass.track_exposure(b, plan, time, 0.0)
         write_outputs(b, plan, i, time, -1, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
         if i == steps:

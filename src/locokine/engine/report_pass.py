@@ -8,7 +8,20 @@ from locokine._jit import kernel
 from locokine.biology.arithmetic import largest
 from locokine.engine.variables import LESION
 from locokine.tissue.layout import (
-    NODE, POOLS, SHELL, SOL, A, B, L, N, S, T, W, load_body_outputs, load_host, load_line,
+    NODE,
+    POOLS,
+    SHELL,
+    SOL,
+    A,
+    B,
+    L,
+    N,
+    S,
+    T,
+    W,
+    load_body_outputs,
+    load_host,
+    load_line,
 )
 
 ZERO = np.uint64(0)
@@ -84,8 +97,9 @@ def report_lesion(b, plan, l, out):
         caliper = out[1, s] + swelling
         out[0, s] = caliper
         share = lesion[L.tumour_fluid_share + s]
-        dry = out[1, s] - out[5, s]
-        excess = largest(out[5, s] - share / (1.0 - share) * dry, 0.0) + swelling
+        held = p.dead_fluid_ratio * out[4, s]  # dead tissue keeps its place: its fluid is not oedema
+        dry = out[1, s] - out[5, s] - out[4, s]
+        excess = largest(out[5, s] - held - share / (1.0 - share) * dry, 0.0) + swelling
         out[6, s] = excess / largest(caliper, 1e-9)
         out[33, s] = lesion[L.births + s]
         out[34, s] = lesion[L.deaths_starved + s]

@@ -5,12 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from locokine._jit import kernel
-from locokine.biology import antigen, receptors, traffic
+from locokine.biology import antigen, receptors
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
 from locokine.engine import couple
 from locokine.tissue.layout import (
-    CARRIERS, NODE, SHELL, SOL, Blood, A, B, C, L, N, S, T, W, load_agent, load_body_outputs, load_exchange, load_host,
-    load_inputs, load_line, load_tissue, store_exchange, store_outputs, store_tissue,
+    CARRIERS,
+    NODE,
+    SHELL,
+    SOL,
+    B,
+    Blood,
+    C,
+    L,
+    N,
+    S,
+    T,
+    W,
+    load_agent,
+    load_body_outputs,
+    load_exchange,
+    load_host,
+    load_inputs,
+    load_line,
+    load_tissue,
+    store_exchange,
+    store_outputs,
+    store_tissue,
 )
 
 ZERO = np.uint64(0)

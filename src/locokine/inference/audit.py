@@ -14,8 +14,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from locokine.engine.batch import simulate_arm
+from locokine.engine.batch import PICTURED, simulate_arm
 from locokine.engine.run import ArmRun
+from locokine.evidence.first_pass import first_pass
 from locokine.inference.claim_trials import EXAMPLES
 from locokine.inference.prior import population_of
 from locokine.parameters.records import Record
@@ -29,7 +30,9 @@ MOVED = 1e-6
 NEAR_ONE = 0.99
 """A share is not doubled beyond this."""
 BATCH = 128
-"""Variants that run together."""
+"""Engine columns that run together."""
+HOSTS = 32
+"""Hosts of a variant where chance decides."""
 
 SETTINGS: tuple[tuple[str, str, float, int], ...] = (
     ("local_versus_systemic", "well-mixed", 40.0, 0),
@@ -37,8 +40,10 @@ SETTINGS: tuple[tuple[str, str, float, int], ...] = (
     ("ascites_sl2", "well-mixed", 30.0, 0),
     ("melanoma_intralesional", "well-mixed", 21.0, 0),
     ("high_dose_intravenous", "well-mixed", 30.0, 0),
+    ("subcutaneous", "well-mixed", 30.0, 0),
+    ("high_dose_mouse", "well-mixed", 7.0, 0),
 )
-"""Shipped example, geometry, days, shells (0: as it is): the settings of which one has to move."""
+"""Shipped example or scenario of the evidence, geometry, days, shells (0: as it is): one of them has to move."""
 
 RUNNING_ON = ("exposure", "reached_plasma", "cure_probability")
 """Outputs that are not closed at a host's death."""
@@ -76,15 +81,28 @@ def audit(
     """
     settings = [_setting(experiment, "well-mixed", experiment.protocol.follow_up / 24.0, 0)]
     if shipped:
-        settings += [_setting(load(EXAMPLES / f"{name}.yaml"), *how) for name, *how in SETTINGS]
+        settings += shipped_settings()
     silent = dict.fromkeys(names or [name for item in settings for name in _records(item)])
     for number, item in enumerate(settings):
-        if silent:
-            for name in moved(item, list(silent), threads):
-                silent.pop(name)
+        for name in moved(item, list(silent), threads):
+            silent.pop(name)
         if progress:
             progress(number + 1, len(settings))
+    for item in settings:  # what moves only a picture (fields are kept of a few subjects), or only the odds of an event
+        picture = item.protocol.geometry == "shells"
+        for name in moved(item, list(silent), threads, *((PICTURED, 1) if picture else (BATCH, HOSTS))):
+            silent.pop(name)
     return {name: EXPLAINED.get(name, "") for name in silent}
+
+
+def shipped_settings() -> list[Experiment]:
+    """The settings of `SETTINGS`, each as an experiment."""
+    data = first_pass()
+    found = []
+    for name, geometry, days, shells in SETTINGS:
+        source = data.scenarios[name] if name in data.scenarios else EXAMPLES / f"{name}.yaml"
+        found.append(_setting(load(source), geometry, days, shells))
+    return found
 
 
 def _setting(experiment: Experiment, geometry: str, days: float, shells: int) -> Experiment:
@@ -120,31 +138,39 @@ def variants(record: Record) -> tuple[float, float]:
     return tuple(float(np.clip(x, record.physical_low, record.physical_high)) for x in (low, high))  # type: ignore
 
 
-def moved(experiment: Experiment, names: Sequence[str], threads: int = 1) -> set[str]:
-    """Those of the parameters that move an output of any arm of this setting."""
+def moved(
+    experiment: Experiment, names: Sequence[str], threads: int = 1, batch: int = BATCH, hosts: int = 1
+) -> set[str]:
+    """Those of the parameters that move an output of any arm of this setting.
+
+    Populations have `batch` columns, `hosts` for each variant: alike, but each with a chance of its own.
+    """
     rows = _records(experiment)
     present = [name for name in names if name in rows]
     found: set[str] = set()
-    for first in range(0, len(present), BATCH // 2):
-        part = present[first:first + BATCH // 2]
-        base = population_of(experiment, {}, 2 * len(part), 1, between=False)
+    size, width = max(batch // (2 * hosts), 1), 2 * hosts
+    for first in range(0, len(present), size):
+        part = present[first:first + size]
+        base = population_of(experiment, {}, width * len(part), 1, between=False)
         changed = base.values.copy()
         at = {name: i for i, name in enumerate(base.names)}
         for column, name in enumerate(part):
             for row, record in rows[name]:
                 if row in at:
-                    changed[at[row], 2 * column:2 * column + 2] = variants(record)
+                    changed[at[row], width * column:width * (column + 1)] = np.repeat(variants(record), hosts)
         other = Population(base.names, changed, base.seed)
         for arm in experiment.protocol.arms:
             runs = [simulate_arm(experiment, people, arm.name, 0, people.subjects, threads) for people in (base, other)]
-            hit = differs(*runs).reshape(len(part), 2).any(axis=1)
+            hit = differs(*runs).reshape(len(part), width).any(axis=1)
             found.update(name for name, true in zip(part, hit, strict=True) if true)
     return found
 
 
 def differs(one: ArmRun, two: ArmRun) -> NDArray[np.bool_]:
     """Whether any output of each subject differs between two runs by more than `MOVED`; shape (subjects,)."""
-    outputs = ("daily_lesion", "daily_body", "exposure", "dosed", "reached_plasma", "worst_grades", "cure_probability")
+    outputs = ["daily_lesion", "daily_body", "exposure", "dosed", "reached_plasma", "worst_grades", "cure_probability"]
+    if one.pictured == one.subjects:
+        outputs.append("fields")
     result = np.zeros(one.subjects, dtype=bool)
     for name in outputs:
         a, b = getattr(one, name), getattr(two, name)
@@ -153,10 +179,9 @@ def differs(one: ArmRun, two: ArmRun) -> NDArray[np.bool_]:
         a, b = (np.asarray(x, dtype=np.float64) for x in (a, b))
         if a.ndim == 1:
             a, b = a[None], b[None]
-        over_time = -2 if name.startswith("daily") else None
         size = np.nan_to_num(np.abs(a))
-        if over_time is not None:
-            size = size.max(axis=over_time, keepdims=True)
+        if name.startswith("daily"):
+            size = size.max(axis=-2, keepdims=True)  # over time
         if name in RUNNING_ON:  # what the engine goes on adding up after death says nothing
             a, b = (np.where(np.isnan(run.daily_body[0, -1]), 0.0, x) for run, x in ((one, a), (two, b)))
         lived = np.isnan(a) != np.isnan(b)

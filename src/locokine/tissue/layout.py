@@ -54,7 +54,8 @@ BODY = (
     "resistance_drop", "mediator", "nk", "lymphocytes", "treg", "pressor", "fluids_given", "hazard", "organ_water", "armed",
 )
 BODY_INPUTS = (
-    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken", "homing", "recalled", "activated",
+    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken",
+    "homing", "recalled", "activated",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",
@@ -70,7 +71,8 @@ LESION_FIELDS = (
     # totals and accumulators of one lesion
     "j_viable", "j_loss", "births", "deaths_starved", "deaths_t", "deaths_lak", "deaths_macrophage",
     "deaths_spontaneous", "implanted", "extinct", "fluid_baseline", "radius", "volume", "antigen", "danger_share",
-    "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma", "fluid_injected", "fluid_released", "protein_entered", "protein_drained",
+    "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
+    "fluid_injected", "fluid_released", "protein_entered", "protein_drained",
     "fluid_recruited", "fluid_left", "protein_recruited", "protein_left", "tumour_fluid_share", "cells", "baseline_cells",
     "diameter", "homing",
 )
