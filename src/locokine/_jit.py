@@ -73,3 +73,8 @@ def compiled_before() -> bool:
     """Whether these sources were compiled on this machine before (else the first run takes a while)."""
     folder = cache_folder()
     return folder.exists() and any(folder.rglob("*.nbi"))
+
+
+def plain(function: F) -> F:
+    """Return the Python function behind a compiled law: works on arrays, and can be traced by other back ends."""
+    return getattr(function, "py_func", function)

@@ -140,8 +140,8 @@ def death_rates(x, a, e, p, l, hypoxic, glucose):
 
 
 @law
-def advance_vessels(x, a, e, b, p, drive_t, dt):
-    """Endothelial arms, flow and vessels after `dt`."""
+def advance_vessels(x, a, e, b, p, drive_t, middle, dt):
+    """Endothelial arms, flow and vessels after `dt`; `middle` is the volume half a step on (keeps the step second order)."""
     e1 = endothelium.arm(x.e_direct, a.g_direct * p.switch_leak_direct, p.direct_on, p.direct_off, dt)
     e2 = endothelium.arm(x.e_thrombotic, a.g_thrombotic * p.switch_leak_thrombotic, p.thrombotic_on,
                          p.thrombotic_off, dt)
@@ -157,7 +157,7 @@ def advance_vessels(x, a, e, b, p, drive_t, dt):
     flow = relax(x.perfusion, target / p.perfusion_lag, 1.0 / p.perfusion_lag, dt)
     lost = perfusion.loss_rate(flow, p.vessel_loss_flow, p.vessel_loss_rate)
     lost = lost + p.switch_vessel_destruction * p.vessel_destruction_rate * hill(drive_t, p.vessel_destruction_half)
-    wanted = mix(a.core, p.vessel_density, p.rim_vessel_density) * e.volume
+    wanted = mix(a.core, p.vessel_density, p.rim_vessel_density) * middle
     wanted = mix(a.core * a.cavity, a.vessel_target, wanted)
     vessels = relax(x.vessels, p.angiogenesis * wanted, p.angiogenesis + lost, dt)
     gone = relax(x.vessels_lost, lost * x.vessels, p.dead_clearance, dt)
@@ -191,7 +191,6 @@ def advance_immune(x, a, e, b, p, u, dt):
 def advance_tissue(x, a, e, b, p, l, u, dt):
     """One step of tissue biology in one shell: the new state, and what happened."""
     drive_t = a.t_all * x.armed / e.volume
-    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, dt)
     hypoxic, capillary, po2, glucose = supply(x, a, e, b, p, l)
     starved, by_t, by_lak, by_m, spont = death_rates(x, a, e, p, l, hypoxic, glucose)
     grow = gain(l.birth_rate * starvation.growth_factor(hypoxic, glucose, p.glucose_half) * dt)
@@ -205,6 +204,9 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     died_starved, died_lak, died_spont = (v + w) * starved, (v + w) * by_lak, (v + w) * spont
     died_t, died_m = v * by_t, v * by_m
     remains = (dead_viable + dead_loss) * l.cell_volume
+    holds = 1.0 + mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
+    middle = e.volume + 0.5 * born * l.cell_volume * (1.0 + p.stroma_share) * holds
+    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, middle, dt)
     dead = relax(x.dead, p.dead_solid_share * remains / dt, p.dead_clearance, dt)
     released = (1.0 - p.dead_solid_share) * remains
     stroma = p.stroma_share * ((viable + loss) * l.cell_volume + p.smallest_stroma)

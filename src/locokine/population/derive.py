@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from locokine._jit import plain
 from locokine.biology import fluid, permeability
 
 Array = NDArray[np.float64]
@@ -33,7 +34,7 @@ def host(p: Mapping[str, Array]) -> dict[str, Array]:
         `blood_volume` (mm³), `protein_synthesis` (µg/h), `systemic_capillary_pressure` (mmHg).
     """
     plasma, tissue = p["plasma_protein"], resting_protein(p)
-    pull = fluid.oncotic_plasma.py_func(plasma) - fluid.oncotic_interstitial.py_func(tissue)
+    pull = plain(fluid.oncotic_plasma)(plasma) - plain(fluid.oncotic_interstitial)(tissue)
     capillary = p["lymph_flow_at_rest"] / p["filtration_coefficient"] + p["systemic_interstitial_pressure"]
     return {
         "blood_volume": p["plasma_volume"] + p["erythrocyte_volume"],
@@ -52,7 +53,7 @@ def agent(p: Mapping[str, Array]) -> dict[str, Array]:
     """Return permeability (mm/h) and diffusivity (mm²/h) of an agent in tumour and host tissue, from its radius."""
     radius = p["radius"] * NM
     renkin = np.vectorize(permeability.renkin)
-    free = permeability.free_diffusion.py_func(radius)
+    free = plain(permeability.free_diffusion)(radius)
     wall = free * (SMALL_AREA * renkin(radius / SMALL_PORE) + LARGE_AREA * renkin(radius / LARGE_PORE))
     return {
         "permeability": wall,

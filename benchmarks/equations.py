@@ -1,0 +1,243 @@
+"""The well-mixed engine as a set of differential equations, for other solvers.
+
+All states and laws of one lesion (core and rim), its draining node and its host are included. Left out is what is not a
+differential equation: doses (given between two calls of the solver), extinction and death, output, and the running
+account of exposure, for which two areas under IL-2 curves are added as states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.symbols import Graph, Value, formulas
+from locokine.engine import batch
+from locokine.engine.block import Block
+from locokine.engine.grid import Accuracy
+from locokine.population import Population, draw
+from locokine.scenario.experiment import Experiment
+from locokine.tissue import layout
+
+Array = NDArray[np.float64]
+AREAS = ("area_tumour", "area_plasma")
+"""Areas under receptor-active IL-2 in tumour and plasma, nM h: the last two states."""
+PER_SUBJECT = ("weights", "present", "share")
+"""Arrays of a block that are not repeated for every subject."""
+
+
+@dataclass
+class Equations:
+    """dy/dt = f(y, p): a graph, the nodes of the derivatives, and the names of states and parameters."""
+
+    graph: Graph
+    states: list[str]
+    derivatives: list[int]
+    parameters: list[str]
+    outputs: dict[str, int] = field(default_factory=dict)
+
+    def used_parameters(self) -> list[str]:
+        """Parameters on which the derivatives depend."""
+        needed = self.graph.needed([*self.derivatives, *self.outputs.values()])
+        names = {self.graph.nodes[i][1] for i in needed if self.graph.nodes[i][0] == "symbol"}
+        return [name for name in self.parameters if name in names]
+
+    def operations(self) -> dict[str, int]:
+        """How many operations of each kind one evaluation takes."""
+        count: dict[str, int] = {}
+        for i in self.graph.needed(self.derivatives):
+            kind = self.graph.nodes[i][0]
+            if kind not in ("number", "symbol"):
+                count[kind] = count.get(kind, 0) + 1
+        return count
+
+
+def one_subject(made: Experiment, subject: int) -> Population:
+    """A population of one of the experiment's subjects."""
+    people = draw(made)
+    return Population(people.names, people.values[:, [subject]], people.seed)
+
+
+def fresh_block(made: Experiment, arm: str, people: Population) -> tuple[batch.Setting, Block]:
+    """A block of the engine with chance switched off: nobody dies of toxicity, no clonogen goes extinct."""
+    chosen = next(a for a in made.protocol.arms if a.name == arm)
+    plan = made.protocol
+    setting = batch.prepare(made, people, chosen, plan.lesions, plan.follow_up, Accuracy())
+    columns = np.minimum(np.arange(layout.WIDTH), people.subjects - 1)
+    block = batch.make_block(setting, batch.parameters(setting), batch.chance(setting, "first", people.subjects),
+                             columns, None)
+    block.cure_draw[:] = 2.0
+    block.death_draw[:] = np.inf
+    return setting, block
+
+
+def state_places(block: Block, shells: int, width: int) -> list[tuple[str, Any, list[int]]]:
+    """Where a block keeps state: (array, view of rows by subject, rows)."""
+    fields, count = len(layout.TISSUE_FIELDS), len(layout.TISSUE)
+    lesions = len(block.tissue)
+    every = len(layout.LESION_FIELDS)
+    carriers = block.carriers.reshape(-1, width)
+    rows = {
+        "tissue": [shell * fields + f for shell in range(lesions * shells) for f in range(count)],
+        "solute": list(range(0, block.solute.size // width, len(layout.SOLUTE))),
+        "tcells": list(range(block.tcells.size // width)),
+        "carriers": [i for i in range(len(carriers)) if i % len(layout.CARRIER_POOLS)],
+        "lesion": [i * every + layout.LESION_FIELDS.index("antigen") for i in range(lesions)],
+        "body": list(range(len(layout.BODY))),
+        "pools": list(range(block.pools.size // width)),
+        "node": list(range(block.node.size // width)),
+    }
+    return [(name, getattr(block, name).reshape(-1, width), at) for name, at in rows.items()]
+
+
+def read_state(block: Block, shells: int) -> Array:
+    """State of the first subject of a block."""
+    return np.concatenate([array[rows, 0] for _, array, rows in state_places(block, shells, layout.WIDTH)])
+
+
+def write_state(block: Block, shells: int, y: Array) -> None:
+    """Put a state into all subjects of a block."""
+    first = 0
+    for _, array, rows in state_places(block, shells, layout.WIDTH):
+        array[rows] = y[first:first + len(rows), None]
+        first += len(rows)
+
+
+def _narrow(name: str, array: Any) -> Any:
+    """The first subject of an array of a block, ready to hold formulas."""
+    if name not in PER_SUBJECT:
+        array = array.reshape(*array.shape[:-1], -1, layout.WIDTH)[..., 0]
+        array = np.ascontiguousarray(array)
+    return array.astype(object)
+
+
+def _symbols(graph: Graph, block: Block) -> dict[str, float]:
+    """Replace the parameters in a narrow block by symbols; return their values."""
+    values: dict[str, float] = {}
+
+    def put(array: Any, prefix: str, names: tuple[str, ...]) -> None:
+        for i, name in enumerate(names):
+            values[prefix + name] = float(array[i])
+            array[i] = Value(graph, graph.symbol(prefix + name))
+
+    put(block.host, "", layout.Host._fields)
+    for i in range(len(block.line)):
+        put(block.line[i], f"line{i}_", layout.Line._fields)
+    for i in range(len(block.agent)):
+        put(block.agent[i], f"agent{i}_", layout.Agent._fields)
+    for i in range(len(block.agent)):
+        for j in range(block.agent_arrays.shape[1]):
+            name = f"agent{i}_coefficient{j}"
+            values[name] = float(block.agent_arrays[i, j, 0])
+            block.agent_arrays[i, j, 0] = Value(graph, graph.symbol(name))
+        values[f"agent{i}_active"] = float(block.potency[i, 0])
+        block.potency[i, 0] = Value(graph, graph.symbol(f"agent{i}_active"))
+    for i in range(len(block.naive)):
+        values[f"naive{i}"] = float(block.naive[i])
+        block.naive[i] = Value(graph, graph.symbol(f"naive{i}"))
+    return values
+
+
+def narrow_block(block: Block) -> Block:
+    """One subject of a block in object arrays (the last axis of two-dimensional scratch stays, of length 1)."""
+    flat = ("tissue", "solute", "tcells", "carriers", "lesion", "body", "pools", "node", "naive", "host", "line", "agent",
+            "plasma", "antigen_total", "returned")
+    made: dict[str, Any] = {}
+    for name in block._fields:
+        array = getattr(block, name)
+        if name in PER_SUBJECT:
+            made[name] = array.astype(object)
+        elif name in flat:
+            made[name] = _narrow(name, array)
+        else:
+            made[name] = np.ascontiguousarray(array[..., :1]).astype(object)
+    return block._replace(**made)
+
+
+def parameter_values(setting: batch.Setting, block: Block) -> dict[str, float]:
+    """Values of all parameter symbols for the first subject of a block."""
+    return _symbols(Graph(), narrow_block(block))
+
+
+def trace(made: Experiment, arm: str) -> Equations:
+    """The differential equations of a well-mixed experiment, from one infinitesimal step of its own source."""
+    setting, wide = fresh_block(made, arm, one_subject(made, 0))
+    plan = setting.plan
+    shells, agents = int(plan.shells), int(plan.agents)
+    graph = Graph()
+    block = narrow_block(wide)
+    parameters = list(_symbols(graph, block))
+    states: list[str] = []
+    places = state_places(block, shells, 1)
+    for name, array, rows in places:
+        for i, row in enumerate(rows):
+            symbol = f"{name}_{i}"
+            states.append(symbol)
+            array[row, 0] = Value(graph, graph.symbol(symbol))
+    present = np.ones(agents)
+    _follow_at_once(block, setting)
+    areas = _il2(block, setting)
+    dt = Value(graph, graph.zero, graph.one)
+    kernel, body_pass, tissue_pass = formulas("engine.kernel"), formulas("engine.body_pass"), formulas("engine.tissue_pass")
+    kernel.remember_rest = lambda *_: None  # an account that nothing depends on
+    formulas("engine.report_pass").track_exposure = lambda *_: None
+    inner = formulas("tissue.layout")
+    tissue_fields = len(inner.TISSUE_FIELDS)
+    tissue = block.tissue.reshape(-1, tissue_fields)
+    places_of = {name: i for i, name in enumerate(inner.TISSUE_FIELDS)}
+    for lesion in range(len(block.tissue)):  # what `implant` sets once
+        for k in range(shells):
+            row = tissue[lesion * shells + k]
+            row[places_of["core"]] = 1.0 * (k < int(plan.cores))
+            row[places_of["cavity"]] = float(plan.cavity[lesion])
+            row[places_of["vessel_target"]] = 1.0
+    body_pass.outputs_pass(block.body, block.host)
+    kernel.fill_scratch(block)
+    for i in range(len(block.tissue)):
+        tissue_pass.exchange_pass(block.tissue[i], plan.shells, block.body, block.host, block.line[i])
+        kernel.prepare_lesion(block, plan, i, dt)
+    body_pass.clear_body_drives(block.body)
+    kernel.fine_step(block, plan, 1e9, dt, 1.0, present)
+    kernel.slow_step(block, plan, 1e9, dt)
+    derivatives = [array[row, 0].d for _, array, rows in places for row in rows]
+    outputs = {"volume": _volume(tissue, places_of, int(plan.cores)).v, "il2": areas[0].v, "il2_plasma": areas[1].v}
+    return Equations(graph, [*states, *AREAS], [*derivatives, areas[0].v, areas[1].v], parameters, outputs)
+
+
+def _volume(tissue: Any, at: dict[str, int], cores: int) -> Any:
+    return sum(tissue[k][at["volume"]] for k in range(cores))
+
+
+def _follow_at_once(block: Block, setting: batch.Setting) -> None:
+    """What follows from a state at once: sums over antigens, concentrations."""
+    plan = setting.plan
+    shells, agents, antigens = int(plan.shells), int(plan.agents), int(plan.antigens)
+    at = {name: i for i, name in enumerate(layout.TISSUE_FIELDS)}
+    tissue = block.tissue.reshape(len(block.tissue), shells, -1)
+    solute = block.solute.reshape(len(block.tissue), agents, shells, -1)
+    cells = block.tcells.reshape(len(block.tissue), shells, antigens)
+    total = layout.LESION_FIELDS.index("cells")
+    for i in range(len(block.tissue)):
+        count: Any = 0.0
+        for k in range(shells):
+            tissue[i, k, at["t_all"]] = sum(cells[i, k, g] for g in range(antigens))
+            tissue[i, k, at["t_specific"]] = sum(cells[i, k, g] * float(block.weights[i, g]) for g in range(antigens))
+            count = count + tissue[i, k, at["viable"]] + tissue[i, k, at["loss"]]
+            for g in range(agents):
+                solute[i, g, k, 1] = solute[i, g, k, 0] / tissue[i, k, at["fluid"]]
+        block.lesion.reshape(len(block.tissue), -1)[i, total] = count
+    central = block.host[layout.Host._fields.index("central_volume")]
+    pools = block.pools.reshape(agents, -1)
+    for g in range(agents):
+        block.plasma[g] = pools[g, 0] / central
+
+
+def _il2(block: Block, setting: batch.Setting) -> tuple[Any, Any]:
+    """Receptor-active IL-2 in the first lesion's core and in plasma."""
+    agents, shells = int(setting.plan.agents), int(setting.plan.shells)
+    solute = block.solute.reshape(len(block.tissue), agents, shells, -1)
+    here = sum(solute[0, g, 0, 1] * block.potency[g, 0] for g in range(agents))
+    plasma = sum(block.plasma[g] * block.potency[g, 0] for g in range(agents))
+    return here, plasma
