@@ -24,9 +24,13 @@ def log(x: float) -> float:
 
 @law
 def exp(x: float) -> float:
-    """Exponential for |x| < 30: a Taylor polynomial of x/64, squared six times."""
-    y = x * 0.015625
+    """Exponential for |x| < 30: a Taylor polynomial of x/1024, squared ten times."""
+    y = x * 0.0009765625
     p = 1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0 + y / 720.0)))))
+    p = p * p
+    p = p * p
+    p = p * p
+    p = p * p
     p = p * p
     p = p * p
     p = p * p

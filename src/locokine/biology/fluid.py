@@ -56,3 +56,15 @@ def elastic_pressure(rest: float, modulus: float, strain: float, reference: floa
     x = positive(strain, 0.01) / cap
     stiff = cap * x * x * x * x * x / 5.0
     return rest + modulus * (relaxed * strain + (1.0 - relaxed) * (strain - reference) + stiff)
+
+
+@law
+def cavity_pressure(fluid: float, rest: float, pressure: float, modulus: float) -> float:
+    """Pressure in a cavity in mmHg: rises slowly with fluid, falls steeply (by mmHg) as the walls come to touch."""
+    return pressure + modulus * (fluid - rest) - (rest / fluid - 1.0)
+
+
+@law
+def cavity_stiffness(fluid: float, rest: float, modulus: float) -> float:
+    """Slope of `cavity_pressure`, mmHg/mm³."""
+    return modulus + rest / (fluid * fluid)

@@ -17,6 +17,7 @@ SWITCHES: dict[str, str] = {
     "bleeding": "erythrocytes leaving the vessels",
     "endogenous": "IL-2 made by the host's own T cells",
     "systemic_leak": "leak of the systemic microvasculature",
+    "vasodilation": "fall of the systemic vascular resistance",
     "support": "fluids and pressors given for toxicity",
 }
 """Name → what it is. A parameter `switch_NAME` is 1 (on) or 0 (off) for every subject."""

@@ -36,6 +36,23 @@ def outputs_pass(body, host):
 
 
 @kernel
+def predict_plasma(pools, concentration, host, agent, first, rate, dt):
+    """Plasma concentration at the end of the step as it would be without the lesions: what their exchange is given.
+
+    A lesion that saw the plasma of the beginning of the step would take up far too much after a bolus.
+    """
+    for s in range(W):
+        p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
+        k10 = p.clearance * d.clearance_factor / p.central_volume
+        k12, k21 = p.distribution_flow / p.central_volume, p.distribution_flow / p.peripheral_volume
+        a, b = 1.0 + dt * (k10 + k12), 1.0 + dt * k21
+        x = pools[first + A.plasma + s] + rate[s] * dt
+        x = x + dt * p.node_flow / p.node_volume * pools[first + A.node + s] / (1.0 + dt * p.node_flow / p.node_volume)
+        plasma = (x * b + dt * k21 * pools[first + A.peripheral + s]) / (a * b - dt * dt * k12 * k21)
+        concentration[first // POOLS * W + s] = plasma / p.central_volume
+
+
+@kernel
 def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue, from_lymph, into_node,
                cells, entered, ledger, dt):
     """Advance one agent outside the lesions: depots → node and plasma ⇄ periphery, clearance; implicit.

@@ -67,7 +67,7 @@ def exchange(x, a, b, p, l):
     )
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
     tangent = fluid.stiffness(modulus, strain, p.strain_cap) / (dry * (1.0 + reference))
-    tangent = mix(a.core * a.cavity, p.cavity_modulus, tangent)
+    tangent = mix(a.core * a.cavity, fluid.cavity_stiffness(x.fluid, p.cavity_rest_fluid, p.cavity_modulus), tangent)
     in_rim = 1.0 - a.core
     open_lymph = 1.0 - p.cavity_obstruction * hill(cells, p.cavity_tumour_cells)
     lymph_normal = p.lymph_conductance * volume * in_rim
@@ -209,7 +209,7 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, middle, dt)
     dead = relax(x.dead, p.dead_solid_share * remains / dt, p.dead_clearance, dt)
     released = (1.0 - p.dead_solid_share) * remains
-    stroma = p.stroma_share * ((viable + loss) * l.cell_volume + p.smallest_stroma)
+    stroma = p.stroma_share * ((viable + loss) * l.cell_volume + p.smallest_stroma * e.volume / a.lesion_volume)
     host = relax(x.host, p.stroma_turnover * (a.core * stroma + a.host_target), p.stroma_turnover, dt)
     bled = p.switch_bleeding * bleeding.extravasation(
         e.leak, x.e_thrombotic, PI * p.vessel_radius * p.vessel_radius * x.vessels, p.bleeding_rate
@@ -256,7 +256,7 @@ def advance_body(x, u, o, p, dt):
     drive = circulation.systemic_drive(nk_ratio, u.occupied, p.systemic_leak_half)
     e_lymphocyte = endothelium.arm(x.e_lymphocyte, on * p.switch_leak_lymphocyte * drive, p.lymphocyte_on,
                                    p.lymphocyte_off, dt)
-    drop = relax(x.resistance_drop, p.resistance_drop_most * on * hill(u.il2_plasma, p.resistance_half)
+    drop = relax(x.resistance_drop, p.resistance_drop_most * p.switch_vasodilation * hill(u.il2_plasma, p.resistance_half)
                  / p.resistance_time, 1.0 / p.resistance_time, dt)
     mediator = relax(x.mediator, fever.mediator_source(u.il2_plasma, p.fever_half, p.fever_lag), 1.0 / p.fever_lag, dt)
     # fluid and protein: lymph and leak in balance at rest
@@ -317,5 +317,5 @@ def tissue_pressure(x, a, e, p, l):
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
     rest = mix(a.core, p.tumour_rest_pressure, p.normal_rest_pressure)
     tissue = fluid.elastic_pressure(rest, modulus, e.strain, x.strain_ref, p.relaxed_share, p.strain_cap)
-    inside = p.cavity_rest_pressure + p.cavity_modulus * (x.fluid - p.cavity_rest_fluid)
+    inside = fluid.cavity_pressure(x.fluid, p.cavity_rest_fluid, p.cavity_rest_pressure, p.cavity_modulus)
     return mix(a.core * a.cavity, inside, tissue)

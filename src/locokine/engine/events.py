@@ -11,6 +11,7 @@ from locokine.biology.arithmetic import largest
 from locokine.biology.extinction import exponent
 from locokine.biology.fluid import oncotic_interstitial, oncotic_plasma
 from locokine.body import grades
+from locokine.tissue.shells import rim_share
 from locokine.tissue.layout import (
     POOLS,
     SHELL,
@@ -74,7 +75,7 @@ def implant(b, plan, l, time):
                 w[o + T.core + s] = 1.0
                 w[o + T.viable + s] = share * (1.0 - q.loss_share)
                 w[o + T.loss + s] = share * q.loss_share
-                w[o + T.host + s] = p.stroma_share * (share * q.cell_volume + p.smallest_stroma)
+                w[o + T.host + s] = p.stroma_share * (share * q.cell_volume + p.smallest_stroma / cores)
                 solid = share * q.cell_volume + w[o + T.host + s]
                 # tissue starts near the pressure at which filtration stops, with vessels adapted to it
                 protein = 0.78 * p.plasma_protein
@@ -85,7 +86,7 @@ def implant(b, plan, l, time):
                 held = 1.0 - 1.0 / (1.0 + depth * p.vessel_radius * 0.4 / p.tumour_conductivity)
                 pressure = p.normal_rest_pressure + held * (stop - p.normal_rest_pressure)
                 strain = (1.0 - cavity) * (pressure - p.tumour_rest_pressure) / p.tumour_modulus
-                strain = max(strain, -0.3)
+                strain = max(strain, -0.5 * p.tumour_fluid_ratio / (1.0 + p.tumour_fluid_ratio))
                 w[o + T.strain_ref + s] = strain
                 w[o + T.pressure_ref + s] = (1.0 - cavity) * pressure + cavity * p.cavity_rest_pressure
                 w[o + T.fluid + s] = solid * (p.tumour_fluid_ratio + strain * (1.0 + p.tumour_fluid_ratio))
@@ -95,9 +96,8 @@ def implant(b, plan, l, time):
                     w[o + T.vessels + s] = p.cavity_area / (6.283185307179586 * p.vessel_radius)
                 w[o + T.macrophages + s] = p.macrophage_density * solid
             else:
-                step = p.rim_thickness / (n - cores)
-                inner = radius + step * (k - cores)
-                outer = inner + step
+                inner = radius + p.rim_thickness * rim_share(k - cores, n - cores)
+                outer = radius + p.rim_thickness * rim_share(k - cores + ONE, n - cores)
                 volume = (outer**3 - inner**3) / 0.238732414637843
                 w[o + T.host + s] = volume / (1.0 + p.normal_fluid_ratio)
                 w[o + T.host_target + s] = w[o + T.host + s]

@@ -79,6 +79,7 @@ def fine_step(b, plan, time, h, weight, present):
             b.flux[4, s] = 0.0
         if g == 0:
             body_pass.node_cells(b.node, b.host, plan.antigens, b.flux[5], b.flux[3])
+        body_pass.predict_plasma(b.pools, b.plasma, b.host, b.agent[g], g * POOLS, b.rate[g], h)
         for l in range(b.tissue.shape[0]):
             if time >= plan.implant_time[l]:
                 shells.step_solute(b.tissue[l], b.solute[l], g * plan.shells * SOL, plan.shells, b.plasma, g * W, blood,
@@ -214,7 +215,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         for d in range(plan.dose_first[i], plan.dose_first[i + 1]):
             present[plan.dose_agent[d]] = 1
             for s in range(W):
-                if b.end_time[s] >= time:
+                if b.end_time[s] > time:
                     events.give(b, plan, d, s, time)
         for s in range(W):
             for g in range(plan.agents):

@@ -68,7 +68,8 @@ def uptake_pass(w, solute, agents, n, agent, host):
         o, q = k * SHELL, k * SOL
         for s in range(W):
             p = load_host(host, ZERO, s)
-            targets = w[o + T.viable + s] / (w[o + T.viable + s] + p.presence_half)
+            noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
+            targets = w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
             making = w[o + T.t_specific + s] * targets * p.switch_endogenous
             solute[q + S.source + s] += receptors.secretion(making, p.secretion)
 
@@ -194,7 +195,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 remembered = p.memory_circulating * node[g * NODE + N.memory + s]
                 here = node[g * NODE + N.effectors + s] + remembered
                 cells = tcells[q + s]
-                present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + p.presence_half)
+                noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
+                present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
                 divide = p.t_division * w[o + T.g_effector + s] * present
                 exits = p.t_exit * (1.0 - p.t_retention * present)
                 leave = exits + p.t_death

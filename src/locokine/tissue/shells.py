@@ -25,6 +25,15 @@ def radius_of(volume: float) -> float:
     return 0.6203504908994 * power(largest(volume, 1e-5), 1.0 / 3.0)
 
 
+@law
+def rim_share(inside: float, rims: float) -> float:
+    """Share of the rim's thickness that `inside` of its `rims` shells take: each twice as thick as the one before it.
+
+    The layer in which pressure falls to that of host tissue, √(K/(Lp S/V + lymph)), is about 0.2 mm.
+    """
+    return (2.0**inside - 1.0) / (2.0**rims - 1.0)
+
+
 @kernel
 def place_shells(w, lesion, n, cores, thickness):
     """Radii, face areas and half distances of every shell from its volume; radius and volume of the lesion.
@@ -66,9 +75,8 @@ def place_shells(w, lesion, n, cores, thickness):
             w[o + T.lesion_volume + s] = radius * radius * radius / 0.238732414637843
             w[o + T.host_target + s] = 0.0
             if k >= cores:
-                step = thickness[s] / rims
-                inner = radius + step * (k - cores)
-                outer = inner + step
+                inner = radius + thickness[s] * rim_share(k - cores, rims)
+                outer = radius + thickness[s] * rim_share(k - cores + ONE, rims)
                 w[o + T.host_target + s] = (outer * outer * outer - inner * inner * inner) / 0.238732414637843
 
 
