@@ -16,7 +16,17 @@ from locokine.evidence.observables import OBSERVABLES, Trial, half_lives
 from locokine.inference import audit as auditing
 from locokine.inference.claims import CLAIMS, prior_of, prior_predictive
 from locokine.inference.fit import (
-    LIMIT, Bench, Evolution, Scores, Store, effective_size, fit_stage, influence, key_of, normal_draws, prior_batch,
+    LIMIT,
+    Bench,
+    Evolution,
+    Scores,
+    Store,
+    effective_size,
+    fit_stage,
+    influence,
+    key_of,
+    normal_draws,
+    prior_batch,
     strongest,
 )
 from locokine.inference.prior import TAIL, Free, candidates, population_of, rows_of
@@ -175,7 +185,9 @@ def test_columns_are_the_subjects_of_the_draws() -> None:
     """Column d * subjects + s is subject s of a population drawn with the values of draw d: the same bits."""
     experiment = load(first_pass().scenarios["ascites"], subjects=5)
     law, line = free("laws", "direct_ec50"), free("sl2", "birth_rate")
-    values = {law: np.array([law.record.value, 2.0 * law.record.value]), line: line.at(np.array([0.0, 0.5]))}
+    values = {
+        law: law.record.value * np.array([1.0, 2.0]), line: np.append(line.record.value, line.at(np.array([0.5])))
+    }
     found = population_of(experiment, values, 2, 5)
     assert found.names == draw(experiment).names
     assert np.array_equal(found.values[:, :5], draw(experiment).values)
@@ -252,7 +264,7 @@ class FakeBench(Bench):
 def test_a_stage_finds_the_posterior_mode_and_resumes_to_the_same_bits(tmp_path: Path) -> None:
     """One parameter, r rows at 1 ± 0.1, prior N(0, 1): the mode is 100 r/(100 r + 1), found to 1 % of the prior's sd."""
     data = first_pass()
-    stage = replace(data.stages[1], prior=128, generations=30, most=3)
+    stage = replace(data.stages[1], prior=128, generations=30, most=1)
     path = tmp_path / "kept.jsonl"
     first = FakeBench(data)
     fitted = fit_stage(first, stage, Store(path))
@@ -289,7 +301,7 @@ def test_keys_tell_arrays_and_texts_apart() -> None:
 
 
 def test_kinetics_read_from_the_engine_are_those_of_two_compartments() -> None:
-    """Half-lives and clearance against the closed form; 5 %: first-order steps, eight times finer than usual."""
+    """Half-lives and clearance against the closed form; 5 %: steps of first order, 32 times finer than usual."""
     experiment = load(first_pass().scenarios["bolus_human"], subjects=4)
     people = draw(experiment)
     trial = Trial(experiment, people)
@@ -382,7 +394,7 @@ def test_record_and_page_say_what_was_found(tmp_path: Path, monkeypatch: pytest.
 
     data = first_pass()
     bench = FakeBench(data, library=LIBRARY)
-    fitted = fit_stage(bench, replace(data.stages[1], prior=64, generations=4, most=2))
+    fitted = fit_stage(bench, replace(data.stages[1], prior=64, generations=4, most=1))
     claims = {"1": {"claim": "made little", "before": 0.5, "after": 0.75,
                     "at_library": {"holds": True, "text": "fold 9"}, "at_fit": {"holds": False, "text": "fold 2"}}}
     found = write.record(bench, [fitted], claims, "0" * 24, 1)

@@ -21,10 +21,10 @@ from locokine.errors import InputError
 class Accuracy:
     """How finely time and space are cut; the defaults are chosen by the published error test (docs/verification)."""
 
-    longest: float = 1.0
-    shortest: float = 1.0 / 60.0
-    growth: float = 0.3
-    biology: float = 0.25
+    longest: float = 0.5
+    shortest: float = 1.0 / 90.0
+    growth: float = 0.15
+    biology: float = 0.125
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:

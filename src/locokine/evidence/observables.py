@@ -25,7 +25,7 @@ from locokine.tissue.layout import AGENT_POOLS
 Array = NDArray[np.float64]
 _BODY = {item.name: i for i, item in enumerate(BODY)}
 _LESION = {item.name: i for i, item in enumerate(LESION)}
-FINER = 8.0
+FINER = 32.0
 """How much finer than usual the steps are where a rate constant is read off."""
 NOT_SEEN = 21.0
 """Days counted for a tumour that does not regress."""

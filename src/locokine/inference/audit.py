@@ -161,8 +161,8 @@ def moved(
         other = Population(base.names, changed, base.seed)
         for arm in experiment.protocol.arms:
             runs = [simulate_arm(experiment, people, arm.name, 0, people.subjects, threads) for people in (base, other)]
-            hit = differs(*runs).reshape(len(part), width).any(axis=1)
-            found.update(name for name, true in zip(part, hit, strict=True) if true)
+            hit = differs(*runs).reshape(len(part), width)
+            found.update(name for i, name in enumerate(part) if hit[i].any())
     return found
 
 

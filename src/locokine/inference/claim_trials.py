@@ -35,8 +35,8 @@ TRIALS: dict[str, dict[str, Any]] = {
     "mouse": {"example": "local_versus_systemic"},
     "mouse p815": {"example": "local_versus_systemic", "line": "p815"},
     "ascites": {"example": "ascites_sl2"},
-    "skin": {"example": "melanoma_intralesional", "days": 120.0},
-    "viscera": {"example": "high_dose_intravenous", "days": 90.0},
+    "skin": {"example": "melanoma_intralesional", "days": 84.0},
+    "viscera": {"example": "high_dose_intravenous", "days": 84.0},
 }
 """Trials by name: which example, which line instead of its own, how long."""
 TREATED: dict[str, str] = {
@@ -102,7 +102,7 @@ class ClaimTrials:
         """An arm of a trial; its treated arm without a name."""
         return self.trial(name, off).run(arm or TREATED[name])
 
-    def shaped(self, values: Array) -> Array:
+    def shaped(self, values: NDArray[Any]) -> Array:
         """From (..., columns) to (..., draws, subjects)."""
         return np.asarray(values, dtype=np.float64).reshape(*values.shape[:-1], self.draws, self.subjects)
 

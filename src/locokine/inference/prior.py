@@ -185,11 +185,14 @@ def spread(record: Record, centres: Array, u: Array) -> Array:
         return np.repeat(centres[:, None], len(u), axis=1)
     from scipy.special import ndtri
 
-    z = np.clip(ndtri(u), -4.0, 4.0) * record.between
-    if record.distribution == "normal":
-        values = centres[:, None] + np.abs(centres[:, None]) * z
+    z, middle = np.clip(ndtri(u), -4.0, 4.0) * record.between, centres[:, None]
+    if record.distribution == "lognormal":
+        values = middle * np.exp(z)
+    elif record.distribution == "normal":
+        values = middle + np.abs(middle) * z
     else:
-        values = _back(_there(centres, record.distribution)[:, None] + z, record.distribution)
+        odds = middle / (1.0 - middle) * np.exp(z)
+        values = odds / (1.0 + odds)
     return np.clip(values, record.physical_low, record.physical_high)
 
 
