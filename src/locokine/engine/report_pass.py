@@ -174,8 +174,9 @@ def track_exposure(b, plan, time, dt):
     agents = plan.agents
     last = b.peak.shape[1] - 1
     for s in range(W):
+        if b.end_time[s] < time:
+            continue
         p = load_host(b.host, ZERO, s)
-        alive = 1.0 * (b.end_time[s] >= time)
         for place in range(2):
             start, stop = ZERO, plan.cores
             if place == 1:
@@ -197,10 +198,10 @@ def track_exposure(b, plan, time, dt):
                         c += amount / fluid
                 c = c / max(count, 1.0)
                 active += b.potency[g, s] * c
-                b.auc[place, g, s] += alive * dt * c
-                b.peak[place, g, s] = max(b.peak[place, g, s], alive * c)
-            b.auc[place, last, s] += alive * dt * active
-            b.peak[place, last, s] = max(b.peak[place, last, s], alive * active)
+                b.auc[place, g, s] += dt * c
+                b.peak[place, g, s] = max(b.peak[place, g, s], c)
+            b.auc[place, last, s] += dt * active
+            b.peak[place, last, s] = max(b.peak[place, last, s], active)
         for place in range(2, 4):
             active = 0.0
             for g in range(agents):
@@ -209,7 +210,7 @@ def track_exposure(b, plan, time, dt):
                 else:
                     c = b.plasma[g * W + s]
                 active += b.potency[g, s] * c
-                b.auc[place, g, s] += alive * dt * c
-                b.peak[place, g, s] = max(b.peak[place, g, s], alive * c)
-            b.auc[place, last, s] += alive * dt * active
-            b.peak[place, last, s] = max(b.peak[place, last, s], alive * active)
+                b.auc[place, g, s] += dt * c
+                b.peak[place, g, s] = max(b.peak[place, g, s], c)
+            b.auc[place, last, s] += dt * active
+            b.peak[place, last, s] = max(b.peak[place, last, s], active)
