@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 
 from benchmarks.equations import AREAS, Equations, fresh_block, one_subject, parameter_values, read_state, write_state
 from locokine.scenario.experiment import Experiment
+from locokine.tissue import layout
 
 Array = NDArray[np.float64]
+FIRST = 1e-6
+"""First step of the other solvers after the start and after a dose, h: without it they step over the injection's peak."""
+LAG = 0.01
+"""h with which values broken off for libRoadRunner follow their formulas."""
 MATHML = {"+": "plus", "-": "minus", "*": "times", "/": "divide", "exp": "exp", "log": "ln", "sqrt": "root", "abs": "abs"}
 
 
-def source(equations: Equations) -> str:
-    """Python text of a function rhs(t, y, p) -> (dy/dt, outputs), one line an operation."""
+def source(equations: Equations, ends: list[int]) -> str:
+    """Python text of a function rhs(t, y, p) that returns the values of the nodes `ends`, one line an operation."""
     graph, names = equations.graph, equations.used_parameters()
-    ends = [*equations.derivatives, *equations.outputs.values()]
     at = {name: f"y[{i}]" for i, name in enumerate(equations.states)}
     at |= {name: f"p[{i}]" for i, name in enumerate(names)}
 
@@ -41,30 +45,54 @@ def source(equations: Equations) -> str:
     return "\n".join([*lines, "    return made", ""])
 
 
+def values_of(equations: Equations, ends: list[int]) -> Any:
+    """`source` as a Python function."""
+    space: dict[str, Any] = {"np": np, "sqrt": np.sqrt, "exp": np.exp, "log": np.log}
+    exec(source(equations, ends), space)
+    return space["rhs"]
+
+
 def compiled(equations: Equations) -> Any:
-    """`source`, compiled."""
+    """dy/dt and the outputs, compiled."""
     import numba
 
-    space: dict[str, Any] = {"np": np, "sqrt": np.sqrt, "exp": np.exp, "log": np.log}
-    exec(source(equations), space)
-    return numba.njit(error_model="numpy", fastmath={"contract"})(space["rhs"])
+    ends = [*equations.derivatives, *equations.outputs.values()]
+    return numba.njit(error_model="numpy", fastmath={"contract"})(values_of(equations, ends))
 
 
-def sbml(equations: Equations) -> str:
-    """The equations as SBML level 3: states by rate rules, every value used more than once by an assignment rule."""
+def broken(equations: Equations, most: int = 70_000) -> list[int]:
+    """Nodes to keep as states of their own, so that the formulas written out without sharing have at most `most` terms.
+
+    libRoadRunner writes a formula out wherever it is used. Written out, the whole system has 3e10 operations instead of
+    2,300; each node that is broken off (the one that saves most first) divides that.
+    """
     graph = equations.graph
-    ends = {f"d_{name}": i for name, i in zip(equations.states, equations.derivatives, strict=True)}
-    outputs = {f"out_{name}": i for name, i in equations.outputs.items()}
-    order = graph.needed([*ends.values(), *outputs.values()])
-    uses = dict.fromkeys(order, 0)
-    for i in order:
-        if graph.nodes[i][0] not in ("number", "symbol"):
-            for j in graph.nodes[i][1:]:
-                uses[j] += 1
-    shared = [i for i in order if uses[i] > 1 and graph.nodes[i][0] not in ("number", "symbol")]
-    named = set(shared)
+    ends = equations.derivatives
+    order = [i for i in graph.needed(ends) if graph.nodes[i][0] not in ("number", "symbol")]
+    inner = {i: [j for j in graph.nodes[i][1:] if graph.nodes[j][0] not in ("number", "symbol")] for i in order}
+    cut: list[int] = []
+    while True:
+        size = dict.fromkeys(order, 1.0)
+        for i in order:
+            size[i] = 1.0 + sum(1.0 if j in cut else size[j] for j in inner[i])
+        if sum(size.get(i, 1.0) for i in ends) + sum(size[i] for i in cut) <= most:
+            return cut
+        times = dict.fromkeys(order, 0.0)
+        for i in [*ends, *cut]:
+            if i in times:
+                times[i] += 1.0
+        for i in reversed(order):
+            for j in inner[i]:
+                times[j] += 1.0 if i in cut else times[i]
+        cut.append(max((i for i in order if i not in cut), key=lambda i: (times[i] - 1.0) * (size[i] - 1.0)))
+
+
+def sbml(equations: Equations, cut: list[int]) -> str:
+    """The equations as SBML level 3: rate rules only, `cut` nodes following their formula with the time `LAG`."""
+    graph = equations.graph
     written: dict[int, str] = {}
-    for i in order:  # operands come before what uses them
+    own: dict[int, str] = {}
+    for i in graph.needed([*equations.derivatives, *cut]):  # operands come before what uses them
         kind, *of = graph.nodes[i]
         if kind == "number":
             mantissa, _, power = repr(of[0]).partition("e")
@@ -72,23 +100,22 @@ def sbml(equations: Equations) -> str:
         elif kind == "symbol":
             written[i] = f"<ci>{of[0]}</ci>"
         else:
-            inner = "".join(f"<ci>v{j}</ci>" if j in named else written[j] for j in of)
-            written[i] = f"<apply><{MATHML[kind]}/>{inner}</apply>"
+            written[i] = f"<apply><{MATHML[kind]}/>{''.join(written[j] for j in of)}</apply>"
+            if i in cut:
+                own[i] = written[i]
+                written[i] = f"<ci>v{i}</ci>"
 
-    def math(i: int) -> str:
-        body = f"<ci>v{i}</ci>" if i in named else written[i]
-        return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{body}</math>'
-
-    def own(i: int) -> str:
-        return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{written[i]}</math>'
+    def rule(name: str, body: str) -> str:
+        return f'<rateRule variable="{name}"><math xmlns="http://www.w3.org/1998/Math/MathML">{body}</math></rateRule>'
 
     parameters = [f'<parameter id="{name}" value="0" constant="true"/>' for name in equations.used_parameters()]
     parameters += [f'<parameter id="{name}" value="0" constant="false"/>' for name in equations.states]
-    parameters += [f'<parameter id="v{i}" constant="false"/>' for i in shared]
-    parameters += [f'<parameter id="{name}" constant="false"/>' for name in outputs]
-    rules = [f'<assignmentRule variable="v{i}">{own(i)}</assignmentRule>' for i in shared]
-    rules += [f'<assignmentRule variable="{name}">{math(i)}</assignmentRule>' for name, i in outputs.items()]
-    rules += [f'<rateRule variable="{name[2:]}">{math(i)}</rateRule>' for name, i in ends.items()]
+    parameters += [f'<parameter id="v{i}" value="0" constant="false"/>' for i in cut]
+    pairs = zip(equations.states, equations.derivatives, strict=True)
+    rules = [rule(name, own.get(i, written[i])) for name, i in pairs]
+    rules += [
+        rule(f"v{i}", f"<apply><divide/><apply><minus/>{own[i]}<ci>v{i}</ci></apply><cn>{LAG}</cn></apply>") for i in cut
+    ]
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
         '<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1"><model id="well_mixed">'
@@ -155,15 +182,15 @@ class Lsoda:
 
         n = len(self.equations.states)
         p = np.array([subject.values[name] for name in self.names])
-        small = absolute(subject.start, tolerance)
+        small, least = absolute(subject.start, tolerance), lowest(self.equations.states)
         seconds = 0.0
         volume, areas = [], []
         y, now = subject.start, 0.0
         for stop, dose in stops(subject.doses, times):
             if stop > now:
                 began = time.thread_time()
-                found = solve_ivp(lambda t, x: self.function(t, x, p)[:n], (now, stop), y, method="LSODA",
-                                  rtol=tolerance, atol=small)
+                found = solve_ivp(lambda t, x: self.function(t, np.maximum(x, least), p)[:n], (now, stop), y,
+                                  method="LSODA", rtol=tolerance, atol=small, first_step=FIRST)
                 seconds += time.thread_time() - began
                 if not found.success:
                     raise RuntimeError(found.message)
@@ -184,49 +211,71 @@ class RoadRunner:
     def __init__(self, equations: Equations) -> None:
         import roadrunner
 
-        roadrunner.Config.setValue(roadrunner.Config.LOADSBMLOPTIONS_CONSERVED_MOIETIES, False)
         roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)
         self.equations = equations
         self.names = equations.used_parameters()
-        self.machine = roadrunner.RoadRunner(sbml(equations))
+        self.cut = broken(equations)
+        began = time.perf_counter()
+        self.machine = roadrunner.RoadRunner(sbml(equations, self.cut))
+        self.loading = time.perf_counter() - began
         self.machine.setIntegrator("cvode")
+        self.begin = values_of(equations, self.cut)
+        self.look = values_of(equations, [equations.outputs["volume"]])
 
     def run(self, subject: Subject, times: Array, tolerance: float) -> Course:
         """Integrate one subject; outputs at `times` (h)."""
-        rr, states = self.machine, self.equations.states
+        rr = self.machine
         rr.resetAll()
-        for name in self.names:
-            rr.setValue(name, subject.values[name])
-        rr.integrator.setValue("relative_tolerance", tolerance)
-        rr.integrator.setValue("absolute_tolerance", [float(a) for a in absolute(subject.start, tolerance)])
+        p = np.array([subject.values[name] for name in self.names])
+        for name, value in zip(self.names, p, strict=True):
+            rr.setValue(name, float(value))
+        n = len(self.equations.states)
+        small = absolute(np.concatenate([subject.start, self.begin(0.0, subject.start, p)]), tolerance)
         rr.integrator.setValue("stiff", True)
+        rr.integrator.setValue("relative_tolerance", tolerance)
+        rr.integrator.setValue("absolute_tolerance", [float(a) for a in small])
         rr.integrator.setValue("maximum_num_steps", 200_000)
+        rr.integrator.setValue("initial_time_step", FIRST)
+        place = {name: i for i, name in enumerate(rr.model.getGlobalParameterIds())}
+        order = [place[name] for name in [*self.equations.states, *(f"v{i}" for i in self.cut)]]
         seconds, now = 0.0, 0.0
         volume, areas = [], []
-        self._put(subject.start)
+        y = subject.start
+        self._put(order, y, p)
         for stop, dose in stops(subject.doses, times):
             if stop > now:
                 began = time.thread_time()
                 rr.oneStep(now, stop - now, True)
                 seconds += time.thread_time() - began
                 now = stop
+                y = self._get(order)[:n]
             if dose is None:
-                volume.append(rr.getValue("out_volume"))
-                areas.append([rr.getValue(name) for name in AREAS])
+                volume.append(self.look(now, y, p)[0])
+                areas.append(y[-2:])
             else:
-                y = np.array([rr.getValue(name) for name in states])
-                self._put(subject.give(dose, y))
+                y = subject.give(dose, y)
+                self._put(order, y, p, now)
         return Course(np.array(volume), *np.array(areas).T, seconds)
 
-    def _put(self, y: Array) -> None:
-        for name, value in zip(self.equations.states, y, strict=True):
-            self.machine.setValue(name, float(value))
-        self.machine.integrator.restart(0.0)
+    def _get(self, order: list[int]) -> Array:
+        return np.asarray(self.machine.model.getGlobalParameterValues(order))
+
+    def _put(self, order: list[int], y: Array, p: Array, now: float = 0.0) -> None:
+        self.machine.model.setGlobalParameterValues(order, np.concatenate([y, self.begin(0.0, y, p)]))
+        self.machine.integrator.restart(now)
 
 
 def absolute(start: Array, tolerance: float) -> Array:
     """Absolute tolerances: a thousandth of the relative one, of the size that a state has at the start or of 1e-3."""
     return 1e-3 * tolerance * np.maximum(np.abs(start), 1e-3)
+
+
+def lowest(states: list[str]) -> Array:
+    """Smallest value that a state may take in a trial step (strain and pressure may be negative)."""
+    signed = {i for i, name in enumerate(layout.TISSUE) if name in ("strain_ref", "pressure_ref")}
+    kinds = [name.partition("_") for name in states]
+    free = [kind == "tissue" and int(at) % len(layout.TISSUE) in signed for kind, _, at in kinds]
+    return np.where(free, -np.inf, 1e-30)
 
 
 def stops(doses: list[float], times: Array) -> list[tuple[float, int | None]]:

@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("formats",),
     ("api",),
     ("cli",),
+    ("__main__",),
 )
 """Folders and top modules in the order in which they build on each other."""
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

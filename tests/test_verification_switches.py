@@ -37,6 +37,7 @@ BODY_OF = {
     "leak_direct": {"e_direct"},
     "leak_lymphocyte": {"e_lymphocyte"},
     "systemic_leak": {"e_direct", "e_lymphocyte"},
+    "vasodilation": {"resistance_drop"},
     "support": {"pressor", "fluids_given", "plasma_volume"},
 }
 NODE_OF = {"priming": {"dividing", "naive"}, "memory": {"memory"}}
@@ -117,8 +118,8 @@ def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
         v = state(opened, s)
         drive = v["a"].t_all * v["x"].armed / v["e"].volume
         names = ("e_direct", "e_thrombotic", "e_lymphocyte", "perfusion", "vessels", "vessels_lost")
-        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, 0.5)
-        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, 0.5)
+        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, v["e"].volume, 0.5)
+        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, v["e"].volume, 0.5)
         different = {name for name, a, b in zip(names, on, without, strict=True) if a != b}
         wanted = TISSUE_OF.get(switch, set()) & set(names)
         assert wanted <= different

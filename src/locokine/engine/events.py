@@ -11,7 +11,6 @@ from locokine.biology.arithmetic import largest
 from locokine.biology.extinction import exponent
 from locokine.biology.fluid import oncotic_interstitial, oncotic_plasma
 from locokine.body import grades
-from locokine.tissue.shells import rim_share
 from locokine.tissue.layout import (
     POOLS,
     SHELL,
@@ -26,6 +25,7 @@ from locokine.tissue.layout import (
     load_host,
     load_line,
 )
+from locokine.tissue.shells import rim_share
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)

@@ -21,16 +21,17 @@ LINKS: dict[str, str] = {
     r"|rest_pressure|tissue_protein)|relaxed_share|creep_time|strain_cap|lymph_(conductance|pressure|opening)"
     r"|protein_permeability.*|cavity_(?!supported).*|rim_thickness",
     "perfusion": r"vessel_(radius|density|loss_.*|destruction_.*)|rim_vessel_density|flow_normal|angiogenesis"
-    r"|plugging_share|perfusion_lag|autoregulation_.*|collapse_.*|bleeding_rate|erythrocyte_clearance",
+    r"|vessel_adaptation|plugging_share|perfusion_lag|autoregulation_.*|collapse_.*|bleeding_rate|erythrocyte_clearance",
     "oxygen": r"oxygen_.*|arterial_(oxygen|saturation)|extraction_most|capillary_weight|hypoxia_threshold"
     r"|reference_cell_share|supply_spread|avascular_radius|rim_consumption|anoxic_death_rate|blood_glucose|glucose_.*"
     r"|dead_.*|cavity_supported_cells",
     "priming": r"antigen_.*|danger_half|dendritic_.*|sites_per_dendritic|priming_rate|node_division|division_without"
-    r"|egress|contraction|memory_.*|recall|naive_turnover|precursors|immunogenicity|epitopes",
+    r"|progeny_per_site|node_most|egress|contraction|memory_.*|recall|naive_turnover|precursors|immunogenicity|epitopes",
     "killers": r"effector_kd|treg_.*|armed_.*|lak_.*|ctl_.*|kill_half|macrophage_.*|homing_.*|margination_.*"
-    r"|nk_(division|exit|most|turnover|marrow|blood.*)|t_(division|exit|retention|death|most)|rebound",
+    r"|nk_(division|exit|return|most|turnover|marrow|blood.*)|t_(division|exit|return|retention|death|most)|rebound"
+    r"|recruit_half",
     "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take",
-    "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|fever_.*|synthesis_fall|shock_ratio"
+    "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|volume_reflex|fever_.*|synthesis_fall|shock_ratio"
     r"|death_rate|weight|plasma_.*|erythrocyte_volume|interstitial_volume|arterial_pressure|filtration_coefficient"
     r"|lymph_(flow|most)|protein_(escape|loss)|intake|temperature|supportive_care|fluids_.*|endpoint_.*",
 }
