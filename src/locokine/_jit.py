@@ -8,6 +8,7 @@ order of the parameters, and of the versions that matter.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import platform
 import re
@@ -54,7 +55,7 @@ def cache_folder() -> Path:
 
 os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
 
-import numba  # noqa: E402  the cache folder has to be set first
+numba: Any = importlib.import_module("numba")  # only now: the cache folder has to be set first
 
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # in case numba was imported before us
 
@@ -75,6 +76,6 @@ def compiled_before() -> bool:
     return folder.exists() and any(folder.rglob("*.nbi"))
 
 
-def plain(function: F) -> F:
+def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the Python function behind a compiled law: works on arrays, and can be traced by other back ends."""
     return getattr(function, "py_func", function)
