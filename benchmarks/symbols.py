@@ -166,7 +166,7 @@ def elementary(name: str) -> Any:
     """sqrt, exp or log of numbers and of values."""
 
     def compute(x: Any) -> Any:
-        return x.function(name) if isinstance(x, Value) else COMPUTE[name](x)
+        return x.function(name) if hasattr(x, "function") else COMPUTE[name](x)
 
     return compute
 

@@ -15,7 +15,7 @@ import pytest
 import small_library
 from locokine.parameters import Library, load_library
 from locokine.scenario import Experiment, describe, examples, json_schema, load, template_text, templates
-from locokine.scenario.describe import estimate
+from locokine.scenario.describe import RATES, estimate
 from locokine.scenario.protocol import Dose, Protocol, Rule
 
 
@@ -334,7 +334,7 @@ def test_the_estimate_scales_with_the_work(library: Library) -> None:
     assert estimate(load(scenario(), library=library), threads=4).seconds == pytest.approx(base.seconds / 2)
     mixed = estimate(load(scenario(geometry="well-mixed"), library=library))
     assert mixed.seconds < base.seconds
-    assert estimate(load(scenario(), library=library), rates={"shells": 600.0}).seconds == pytest.approx(
+    assert estimate(load(scenario(), library=library), rates={"shells": 10 * RATES["shells"]}).seconds == pytest.approx(
         base.seconds / 10
     )
     challenged = estimate(load(scenario(rechallenge={"lines": ["alpha"], "cells": "1 cells"}), library=library))

@@ -34,7 +34,7 @@ def main() -> None:
     started = time.monotonic()
 
     def tell(text: str) -> None:
-        print(f"[{time.monotonic() - started:6.0f} s] {text}", flush=True)
+        print(f"[{time.monotonic() - started:6.0f} s, {time.process_time():6.0f} s cpu] {text}", flush=True)
 
     stages: list[Fitted] = []
     for stage in chosen:

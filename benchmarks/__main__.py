@@ -1,0 +1,43 @@
+"""Run all measurements; write benchmarks/results.json, docs/benchmarks.md and docs/figures/benchmark_*.png."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from benchmarks import page, speed
+from benchmarks.compare import compare, matched
+from benchmarks.profile import profile, share_of_limit
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="leave out memory and starting times")
+    quick = parser.parse_args().quick
+    found: dict[str, object] = {"machine": speed.machine()}
+    print("Speed ...", flush=True)
+    found["rates"] = [dataclasses.asdict(one) for one in speed.rates()]
+    print("Beside other solvers ...", flush=True)
+    contenders, facts = compare()
+    found["equations"] = facts
+    found["contenders"] = [{**dataclasses.asdict(one), "error": one.error} for one in contenders]
+    engine = next(one for one in contenders if one.name == "locokine")
+    for name, limit in (("default", engine.error), ("one_per_cent", 0.01)):
+        found[f"matched_{name}"] = {
+            solver: {**dataclasses.asdict(one), "error": one.error} for solver, one in matched(contenders, limit).items()
+        }
+    print("Profile ...", flush=True)
+    shells = profile("shells", 28)
+    found["profile"] = {"shells": shells, "well-mixed": profile("well-mixed", 28), "limit": share_of_limit(shells)}
+    if not quick:
+        print("Memory and starting ...", flush=True)
+        found["memory_mb"] = speed.memory()
+        found["starts"] = speed.starts()
+    speed.save(speed.ROOT / "benchmarks" / "results.json", found)
+    text = page.write(found, speed.ROOT / "docs")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

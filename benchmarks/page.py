@@ -1,0 +1,158 @@
+"""The results as a page with tables and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def write(found: dict[str, Any], docs: Path) -> str:
+    """Write `benchmarks.md` and its figures into `docs`; return the text."""
+    (docs / "figures").mkdir(parents=True, exist_ok=True)
+    contenders_figure(found, docs / "figures" / "benchmark_solvers.png")
+    profile_figure(found, docs / "figures" / "benchmark_profile.png")
+    text = "\n\n".join([speed_part(found), solver_part(found), profile_part(found)]) + "\n"
+    (docs / "benchmarks.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def speed_part(found: dict[str, Any]) -> str:
+    """Rates, memory, starts."""
+    machine = found["machine"]
+    rates = table(
+        ["geometry", "threads", "per second", "per second of processor time"],
+        [[r["geometry"] + (" (32)" if r["geometry"] == "shells" else ""), str(r["threads"]), f"{r['per_second']:.0f}",
+          f"{r['per_processor_second']:.0f}"] for r in found["rates"]],
+    )
+    text = f"""# Benchmarks
+
+Made by `make bench` on {machine['processor']}, {machine['cores']} cores, Python {machine['python']}, numba {machine['numba']}
+(load of the machine at the start: {machine['load']:.1f}; where others compute beside it, the last column counts).
+
+## Speed
+
+One unit is one lesion of one subject for 60 days, full biology, five intratumoural doses; nobody is taken out.
+
+{rates}"""
+    if "starts" in found:
+        names = {
+            "import_locokine_s": "`import locokine`", "locokine_version_s": "`locokine --version`",
+            "first_compile_s": "first compile (once per version and machine)",
+            "first_subject_from_cache_s": "first subject, compiled before",
+            "locokine_run_one_subject_s": "`locokine run` of the demo with one subject, without report",
+        }
+        rows = [[names[key], f"{value:.2f} s"] for key, value in found["starts"].items()]
+        text += "\n\n" + table(["start", "time"], [*rows, ["memory, 10,000 well-mixed subjects",
+                                                           f"{found['memory_mb']:.0f} MB"]])
+    return text
+
+
+def solver_part(found: dict[str, Any]) -> str:
+    """The engine beside other solvers."""
+    facts = found["equations"]
+    rows = [
+        [c["name"], c["setting"], f"{100 * c['volume_error']:.3f} %", f"{100 * c['auc_error']:.3f} %",
+         f"{1e3 * c['seconds']:.2f} ms"] for c in found["contenders"]
+    ]
+    ratios = []
+    for key, words in (("default", "the engine's default steps"), ("one_per_cent", "1 %")):
+        best = found[f"matched_{key}"]
+        if "locokine" not in best:
+            ratios.append(f"At {words} no measured setting of the engine is accurate enough.")
+            continue
+        own = best["locokine"]
+        others = [
+            f"{one['seconds'] / own['seconds']:.1f} times {name} ({one['setting']})"
+            for name, one in best.items() if name != "locokine"
+        ]
+        ratios.append(f"At the error of {words} ({100 * own['error']:.2f} %, {own['setting']}) the engine is as fast as "
+                      f"{' and '.join(others)}.")
+    runner = facts["libroadrunner"]
+    note = (
+        f"libRoadRunner writes every formula out where it is used; it loads the equations only after {runner['broken_off']} "
+        f"values were broken off as states that follow their formula within 36 s (loading takes {runner['loading_s']:.0f} s, "
+        "not counted). That lag is part of its error."
+        if isinstance(runner, dict) else f"libRoadRunner: {runner}."
+    )
+    count = sum(facts["operations"].values())
+    return f"""## Beside other solvers
+
+The right-hand side is not written a second time: the engine's own source is executed on formulas for one infinitesimal
+step, and what each state changes by is its derivative ({facts['states']} states, {facts['parameters']} parameters, {count}
+operations).
+Included: core and rim, all of fluid, protein, IL-2 (given and endogenous), endothelium, vessels, oxygen, growth and death,
+NK, T, regulatory T cells and macrophages, antigen, node, blood, circulation and its support. Left out on both sides:
+extinction and death by chance. Only the engine also writes output, tracks exposure and grades toxicity. Doses are given
+between two calls of a solver by the engine's own event and not counted. LSODA calls the compiled right-hand side; {note}
+
+Errors are against LSODA at 1e-9: medians over four mice of the largest relative error of tumour volume on any of
+{facts['days']} days (until two days after the last dose), and of the AUC of IL-2 in the tumour. Times are processor time of one
+thread per subject.
+
+{table(["solver", "setting", "error of volume", "error of IL-2 AUC", "per subject"], rows)}
+
+{' '.join(ratios)}
+
+![Error against time](figures/benchmark_solvers.png)"""
+
+
+def profile_part(found: dict[str, Any]) -> str:
+    """Where the time goes."""
+    shells, mixed, limit = (found["profile"][key] for key in ("shells", "well-mixed", "limit"))
+    rows = [
+        [f"`{name}`", f"{shells['ns'][name] / shells['shells']:.0f}", f"{100 * shells['share'][name]:.1f} %",
+         f"{mixed['ns'][name] / mixed['shells']:.0f}", f"{100 * mixed['share'][name]:.1f} %"] for name in shells["ns"]
+    ]
+    return f"""## Where the time goes
+
+Each kernel alone, in a loop, on hosts in mid-run; ns per subject and shell, solutes for one agent and one fine step (a
+step has one to fifteen of them per agent).
+
+{table(["kernel", "ns, 32 shells", "share", "ns, well-mixed", "share"], rows)}
+
+![Profile](figures/benchmark_profile.png)
+
+Tissue biology takes {limit['divisions']:.0f} divisions, {limit['roots']:.0f} roots and about
+{limit['others']:.0f} other operations a shell. At the machine's own rate for vectors in the nearest cache
+({limit['divide_ns']:.2f} ns a division, {limit['root_ns']:.2f} ns a root, {limit['other_ns']:.3f} ns another)
+that is {limit['limit_ns']:.0f} ns; it takes {limit['took_ns']:.0f} ns:
+**{100 * limit['share']:.0f} % of the machine's limit**."""
+
+
+def contenders_figure(found: dict[str, Any], path: Path) -> None:
+    """Error against time of every solver."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    marks = {"locokine": ("o", "#0072B2"), "SciPy LSODA": ("s", "#E69F00"), "libRoadRunner CVODE": ("^", "#009E73")}
+    for name, (mark, colour) in marks.items():
+        mine = [c for c in found["contenders"] if c["name"] == name]
+        axes.loglog([1e3 * c["seconds"] for c in mine], [100 * c["error"] for c in mine], mark + "-", color=colour, label=name)
+    axes.axhline(1.0, color="0.6", linewidth=0.8)
+    axes.set(xlabel="processor time per subject (ms)", ylabel="largest error (%)")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def profile_figure(found: dict[str, Any], path: Path) -> None:
+    """Shares of the kernels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    names = list(found["profile"]["shells"]["ns"])
+    for i, (geometry, colour) in enumerate((("shells", "#0072B2"), ("well-mixed", "#E69F00"))):
+        share = found["profile"][geometry]["share"]
+        axes.barh([k + 0.4 * i for k in range(len(names))], [100 * share[n] for n in names], 0.38, color=colour, label=geometry)
+    axes.set_yticks([k + 0.2 for k in range(len(names))], names)
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the time of these kernels (%)")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
