@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import LAG
+
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
@@ -68,15 +70,15 @@ def solver_part(found: dict[str, Any]) -> str:
             continue
         own = best["locokine"]
         others = [
-            f"{one['seconds'] / own['seconds']:.1f} times {name} ({one['setting']})"
+            f"{one['seconds'] / own['seconds']:.1f} times as fast as {name} ({one['setting']})"
             for name, one in best.items() if name != "locokine"
         ]
-        ratios.append(f"At the error of {words} ({100 * own['error']:.2f} %, {own['setting']}) the engine is as fast as "
+        ratios.append(f"At the error of {words} ({100 * own['error']:.2f} %, {own['setting']}) the engine is "
                       f"{' and '.join(others)}.")
     runner = facts["libroadrunner"]
     note = (
         f"libRoadRunner writes every formula out where it is used; it loads the equations only after {runner['broken_off']} "
-        f"values were broken off as states that follow their formula within 36 s (loading takes {runner['loading_s']:.0f} s, "
+        f"values were broken off as states that follow their formula within {3600 * LAG:.1f} s (loading takes {runner['loading_s']:.0f} s, "
         "not counted). That lag is part of its error."
         if isinstance(runner, dict) else f"libRoadRunner: {runner}."
     )

@@ -16,7 +16,7 @@ from locokine.tissue import layout
 Array = NDArray[np.float64]
 FIRST = 1e-6
 """First step of the other solvers after the start and after a dose, h: without it they step over the injection's peak."""
-LAG = 0.01
+LAG = 0.001
 """h with which values broken off for libRoadRunner follow their formulas."""
 MATHML = {"+": "plus", "-": "minus", "*": "times", "/": "divide", "exp": "exp", "log": "ln", "sqrt": "root", "abs": "abs"}
 
