@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cases import DAYS_COMPARED, mouse
 from benchmarks.equations import trace
-from benchmarks.peers import Course, Lsoda, RoadRunner, Subject
+from benchmarks.peers import LAG, Course, Lsoda, RoadRunner, Subject
 from locokine.engine.grid import Accuracy
 from locokine.engine.variables import LESION, PLACES
 
@@ -97,7 +97,7 @@ def compare() -> tuple[list[Contender], dict[str, Any]]:
         facts["libroadrunner"] = "not installed"
     else:
         solvers.append(runner)
-        facts["libroadrunner"] = {"loading_s": runner.loading, "broken_off": len(runner.cut)}
+        facts["libroadrunner"] = {"loading_s": runner.loading, "broken_off": len(runner.cut), "lag_s": 3600.0 * LAG}
     for solver in solvers:
         for tolerance in TOLERANCES:
             done = [solver.run(subject, times, tolerance) for subject in people]

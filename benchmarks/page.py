@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import LAG
-
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
@@ -77,7 +75,7 @@ def solver_part(found: dict[str, Any]) -> str:
                       f"{' and '.join(others)}.")
     runner = facts["libroadrunner"]
     note = (
-        f"libRoadRunner writes every formula out where it is used; it loads the equations only after {runner['broken_off']} "
+        f"libRoadRunner writes\nevery formula out where it is used; it loads the equations only after {runner['broken_off']} "
         f"values were broken off as states that follow their formula within {3600 * LAG:.1f} s "
         f"(loading takes {runner['loading_s']:.0f} s, "
         "not counted). That lag is part of its error."

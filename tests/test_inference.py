@@ -27,6 +27,7 @@ from locokine.inference.fit import (
     key_of,
     normal_draws,
     prior_batch,
+    prune,
     strongest,
 )
 from locokine.inference.prior import TAIL, Free, candidates, population_of, rows_of
@@ -290,6 +291,14 @@ def test_a_stage_never_makes_the_cost_worse() -> None:
     stage = replace(first_pass().stages[1], prior=64, generations=3)
     fitted = fit_stage(Flat(first_pass()), stage)
     assert fitted.cost_after <= fitted.cost_before
+
+
+def test_what_moves_in_vain_is_put_back() -> None:
+    def cost(x: np.ndarray) -> np.ndarray:
+        return 100.0 * (x[:, 0] - 1.0) ** 2 + 0.5 * np.abs(x[:, 1] - 0.3)
+
+    assert prune(np.array([1.0, 0.3, -0.1]), cost)[:2] == pytest.approx([1.0, 0.0])
+    assert not prune(np.array([0.0, 0.0]), cost).any()
 
 
 def test_keys_tell_arrays_and_texts_apart() -> None:

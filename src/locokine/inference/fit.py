@@ -31,6 +31,8 @@ from locokine.scenario.load import load
 Array = NDArray[np.float64]
 COLUMNS = 256
 """Engine columns of one batch: bounds the memory of long follow-ups with many lesions."""
+WORTH = 0.5
+"""What moving parameters has to be worth, in units of log posterior: less, and they are put back."""
 LIMIT = 2.5
 """Furthest a parameter may go from the median of its prior, in standard deviations."""
 
@@ -355,8 +357,9 @@ def fit_stage(
     best, cost, cost_before, used = _refine(bench, stage, kept, z[:, chosen], prior, evaluate, tell)
     if cost >= cost_before:
         best, cost = np.zeros(len(kept)), cost_before
+    best = prune(best, lambda x: 0.5 * (x * x).sum(axis=1) - evaluate(kept, x).log.sum(axis=0))
     after = evaluate(kept, best[None], check)
-    values = {item: float(item.at(best[i:i + 1])[0]) for i, item in enumerate(kept)}
+    values = {item: float(item.at(best[i:i + 1])[0]) for i, item in enumerate(kept) if best[i] != 0.0}
     bench.moved.update(values)
     screened = {free[i].key: float(top[i]) for i in np.argsort(-top, kind="stable")}
     return Fitted(
@@ -403,6 +406,16 @@ def _refine(
         place = f"{stage.name}: generation {generation + 1} of {stage.generations}"
         tell(f"{place}, cost {cost:.2f} (was {cost_before:.2f})")
     return best, cost, cost_before, size * stage.generations + 1
+
+
+def prune(best: Array, cost: Callable[[Array], Array]) -> Array:
+    """Put the least moved parameters back to the library's value, as many as cost no more than `WORTH` together."""
+    order = np.argsort(np.abs(best), kind="stable")
+    trials = np.repeat(best[None], len(best) + 1, axis=0)
+    for k in range(len(best)):
+        trials[k + 1:, order[k]] = 0.0
+    costs = cost(trials)
+    return trials[np.flatnonzero(costs <= costs[0] + WORTH)[-1]]
 
 
 def effective_size(log: Array) -> float:
