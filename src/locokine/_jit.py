@@ -59,6 +59,10 @@ numba: Any = importlib.import_module("numba")  # only now: the cache folder has 
 
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # in case numba was imported before us
 
+for option in ("runtime-memory-check-threshold", "memory-check-merge-threshold", "max-dependences"):
+    # the compiler gives up vectorising a loop over subjects after a few proofs that arrays do not overlap; ours need more
+    importlib.import_module("llvmlite.binding").set_option("locokine", f"-{option}=10000")
+
 
 def law(function: F) -> F:
     """Compile a rate law: pure scalar arithmetic, inlined wherever it is used."""
@@ -68,6 +72,59 @@ def law(function: F) -> F:
 def kernel(function: F) -> F:
     """Compile a loop over subjects: cached on disk, releases the interpreter's lock."""
     return numba.njit(error_model="numpy", nogil=True, cache=True)(function)
+
+
+def part(function: F) -> F:
+    """Compile a piece of a `kernel` that only compiled code calls: without the wrapper for Python, which takes long."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(error_model="numpy", nogil=True, **options)(function)
+
+
+def exponent(x: Any) -> Any:
+    """Whole number e with x = m 2^e, 1 <= m < 2, for positive normal x (compiled: from the bits, without a branch)."""
+    return importlib.import_module("numpy").frexp(x)[1] - 1.0
+
+
+def mantissa(x: Any) -> Any:
+    """m of `exponent`."""
+    return 2.0 * importlib.import_module("numpy").frexp(x)[0]
+
+
+def _bits(name: str, build: Callable[[Any, Any, Any], Any]) -> Any:
+    """Function of a float made from the bits of it."""
+    extending, types = importlib.import_module("numba.extending"), numba.core.types
+    ir = importlib.import_module("llvmlite.ir")
+
+    def typed(typingctx: Any, x: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word = ir.IntType(64)
+            return builder.bitcast(build(builder, builder.bitcast(args[0], word), word), ir.DoubleType())
+
+        return types.float64(types.float64), generate
+
+    typed.__name__ = name
+    return extending.intrinsic(typed)
+
+
+_mantissa = _bits("mantissa_bits", lambda b, x, word: b.or_(b.and_(x, word((1 << 52) - 1)), word(1023 << 52)))
+# the exponent in the low bits of 2^52 is 2^52 + exponent + 1023
+_exponent = _bits("exponent_bits", lambda b, x, word: b.or_(b.lshr(x, word(52)), word(1075 << 52)))
+
+
+@numba.extending.overload(mantissa, jit_options={"forceinline": True})
+def _compiled_mantissa(x: Any) -> Any:
+    def made(x: Any) -> Any:
+        return _mantissa(float(x))
+
+    return made
+
+
+@numba.extending.overload(exponent, jit_options={"forceinline": True})
+def _compiled_exponent(x: Any) -> Any:
+    def made(x: Any) -> Any:
+        return _exponent(float(x)) - 4503599627371519.0
+
+    return made
 
 
 def compiled_before() -> bool:

@@ -1,7 +1,7 @@
 """Arithmetic that vectorises: what the laws use instead of branches and of library calls.
 
 `log` and `exp` here are written out, because a call to the mathematical library inside a loop keeps the compiler from
-evaluating several subjects at once. Their errors (below 1e-9 relative over the ranges stated) are far under the
+evaluating several subjects at once. Their errors (below 1e-9 over the ranges stated) are far under the
 uncertainty of any parameter, and a test compares them with the library's.
 """
 
@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from math import sqrt
 
-from locokine._jit import law
+from locokine._jit import exponent, law, mantissa
 
 
 @law
 def log(x: float) -> float:
-    """Natural logarithm for 1e-6 < x < 1e6: log x = 32 artanh((y - 1)/(y + 1)) with y = x^(1/16)."""
-    y = sqrt(sqrt(sqrt(sqrt(x))))
-    t = (y - 1.0) / (y + 1.0)
+    """Natural logarithm for normal x > 0: e ln 2 + 2 artanh((m - 1)/(m + 1)), with x = m 2^e and m within √2 of 1."""
+    m, e = mantissa(x), exponent(x)
+    half = 1.0 * (m > 1.4142135623730951)
+    m = m * (1.0 - 0.5 * half)
+    t = (m - 1.0) / (m + 1.0)
     q = t * t
-    tail = 1.0 / 11.0 + q * (1.0 / 13.0 + q * (1.0 / 15.0 + q * (1.0 / 17.0 + q / 19.0)))
-    return 32.0 * t * (1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * tail)))))
+    tail = 1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q / 15.0))
+    return (e + half) * 0.6931471805599453 + 2.0 * t * (1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * tail))))
 
 
 @law
@@ -40,9 +42,9 @@ def exp(x: float) -> float:
 
 
 @law
-def power(x: float, exponent: float) -> float:
+def power(x: float, to: float) -> float:
     """x to a real power, for x in the range of `log`."""
-    return exp(exponent * log(x))
+    return exp(to * log(x))
 
 
 @law
@@ -82,15 +84,15 @@ def hill2(c: float, half: float) -> float:
 
 
 @law
-def decay(z: float) -> float:
-    """exp(-z) for z >= 0 as 1/(1 + z + z²/2): positive, second order, stable for any step."""
-    return 1.0 / (1.0 + z + 0.5 * z * z)
+def gain(z: float) -> float:
+    """exp(z) for z >= 0 by its series to the fourth power (1e-4 relative at z = 0.5)."""
+    return 1.0 + z * (1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0)))
 
 
 @law
-def gain(z: float) -> float:
-    """exp(z) for z >= 0 as 1 + z + z²/2: the inverse of `decay`."""
-    return 1.0 + z + 0.5 * z * z
+def decay(z: float) -> float:
+    """exp(-z) for z >= 0 as 1/`gain`: positive, stable for any step."""
+    return 1.0 / gain(z)
 
 
 @law
@@ -98,7 +100,7 @@ def relax(x: float, source: float, rate: float, dt: float) -> float:
     """Advance dx/dt = source - rate x by `dt`: positive for source, rate >= 0, exact in the limit of small and large steps."""
     z = rate * dt
     d = decay(z)
-    return x * d + source * dt * (1.0 + 0.5 * z) * d
+    return x * d + source * dt * (1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0))) * d
 
 
 @law

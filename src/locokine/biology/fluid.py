@@ -17,6 +17,12 @@ def oncotic_plasma(c: float) -> float:
 
 
 @law
+def oncotic_slope(c: float) -> float:
+    """Slope of `oncotic_plasma`, mmHg per mg/mL."""
+    return 0.1752 + 0.0056 * c
+
+
+@law
 def oncotic_interstitial(c: float) -> float:
     """Oncotic pressure of interstitial fluid in mmHg at protein `c` in mg/mL."""
     return 0.2336 * c + 0.0034 * c * c

@@ -35,6 +35,13 @@ def collapse(transmural: float, reference: float, half: float) -> float:
 
 
 @law
+def collapse_slope(transmural: float, half: float) -> float:
+    """Relative rise of `collapse` per transmural pressure, 1/mmHg."""
+    x = positive(transmural, 0.1)
+    return 2.0 * half * half / (x * (x * x + half * half))
+
+
+@law
 def plugging(direct: float, thrombotic: float, lymphocyte: float, share: float) -> float:
     """Flow factor from cells stuck to the wall; `share` is what full thrombotic plugging closes. Neutral: no arms."""
     return (1.0 - 0.1 * direct) * (1.0 - share * thrombotic) * (1.0 - 0.1 * lymphocyte)

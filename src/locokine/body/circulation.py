@@ -7,6 +7,7 @@ capillary leak under high-dose IL-2 from Textor 1987 and Lee 1989. All volumes i
 from __future__ import annotations
 
 from locokine._jit import law
+from locokine.biology.fluid import oncotic_slope
 from locokine.biology.arithmetic import hill, largest, positive, power, smallest
 
 
@@ -32,21 +33,23 @@ def lymph_flow(normal: float, volume_ratio: float, most: float) -> float:
 
 LYMPH_SLOPE = 3.0
 """Steepest slope of `lymph_flow` per relative volume and `most` (1/0.35)."""
+TISSUE_SLOPE = 14.0
+"""Steepest slope of `interstitial_pressure` per relative volume, mmHg."""
+DEMAND_WIDTH = 6.0
+"""Fall of pressure below its target at which half of the support is given, mmHg."""
 
 
 @law
-def filtration_stiffness(coefficient: float, reflection: float, protein: float, plasma: float, interstitial: float,
-                         capillary: float) -> float:
-    """How strongly filtration answers to its own result, 1/h: capillary and oncotic pressure fall, tissue pressure rises."""
-    oncotic = (0.1752 + 0.0056 * protein) * protein
-    return coefficient * ((0.5 * capillary + reflection * oncotic) / plasma + 14.0 / interstitial)
+def plasma_slope(capillary: float, reflection: float, protein: float, normal: float, plasma: float) -> float:
+    """How far filtration pressure rises per plasma gained, mmHg/mm³: capillary pressure up, oncotic pressure down."""
+    return 0.5 * capillary / normal + reflection * oncotic_slope(protein) * protein / plasma
 
 
 @law
 def interstitial_pressure(volume_ratio: float, normal: float) -> float:
     """Interstitial pressure in mmHg; a steep rise below and a flat one above normal volume (Chapple 1993, piecewise)."""
     x = volume_ratio - 1.0
-    return normal + 14.0 * x / (1.0 + 10.0 * positive(x, 0.01))
+    return normal + TISSUE_SLOPE * x / (1.0 + 10.0 * positive(x, 0.01))
 
 
 @law

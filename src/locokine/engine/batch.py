@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.body import grades
+from locokine.engine import extrapolate
 from locokine.engine.block import KINDS, LEDGER, ROUTES, RULES, TERMS, Block, Plan
 from locokine.engine.grid import Accuracy, make_grid
 from locokine.engine.run import ArmRun
@@ -147,8 +148,8 @@ def prepare(experiment: Experiment, population: Population, arm: Arm, lesions: t
             weights[i, list(antigens).index(str(name))] = float(weight)
     doses = [part for dose in arm.doses for part in split(dose) if dose.time < end]
     grid = make_grid(
-        end, [d.time for d in doses],
-        [*(d.time + d.duration for d in doses), *(lesion.day * 24.0 for lesion in lesions)], accuracy,
+        end, [*(d.time for d in doses), *(lesion.day * 24.0 for lesion in lesions)],
+        [d.time + d.duration for d in doses], accuracy,
     )
     shells = protocol.geometry == "shells"
     cavity = np.array([float(lesion.site == "peritoneum") for lesion in lesions])
@@ -319,17 +320,25 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
     def zeros(*shape: int) -> Array:
         return np.zeros(shape)
 
+    shapes = {
+        "tissue": (lesions, n * tissue * width), "tcells": (lesions, n * antigens * width),
+        "carriers": (lesions, antigens * len(layout.CARRIER_POOLS) * width),
+        "lesion": (lesions, len(layout.LESION_FIELDS) * width), "body": (len(layout.BODY_FIELDS) * width,),
+        "node": (antigens * len(layout.NODE_POOLS) * width,),
+    }
+    flat, views, parts = one_array(shapes)
+    rows = np.array(list(extrapolate.state_rows(parts)), dtype=np.int64)
+    drives = np.array(list(extrapolate.drive_rows(parts)), dtype=np.int64)
     host = np.ascontiguousarray(inputs["host"][:, columns])
     block = Block(
-        tissue=zeros(lesions, n * tissue * width), solute=zeros(lesions, agents * n * len(layout.SOLUTE) * width),
-        tcells=zeros(lesions, n * antigens * width),
-        carriers=zeros(lesions, antigens * len(layout.CARRIER_POOLS) * width),
-        lesion=zeros(lesions, len(layout.LESION_FIELDS) * width), body=zeros(len(layout.BODY_FIELDS) * width),
+        **views, state=flat, rows=rows[:, 0].copy(), kinds=rows[:, 1].copy(), drive_rows=drives,
+        before=zeros(len(rows) * width), halves=zeros(len(rows) * width), drives=zeros(len(drives) * width),
+        solute=zeros(lesions, agents * n * len(layout.SOLUTE) * width),
         pools=zeros(agents * len(layout.AGENT_POOLS) * width),
-        node=zeros(antigens * len(layout.NODE_POOLS) * width), naive=zeros(antigens * width), host=host.ravel(),
+        naive=zeros(antigens * width), host=host.ravel(),
         line=np.array([inputs[f"line{i}"][:, columns].ravel() for i in range(lesions)]).reshape(lesions, -1),
         agent=np.array([inputs[f"agent{i}"][:, columns].ravel() for i in range(agents)]), weights=setting.weights,
-        plasma=zeros(agents * width), rate=zeros(agents, width), running=zeros(len(plan.dose_time), width),
+        plasma=zeros(agents * width), mean_plasma=zeros(agents * width), mean_node=zeros(agents * width), rate=zeros(agents, width), running=zeros(len(plan.dose_time), width),
         peak=zeros(len(PLACES), agents + 1, width), auc=zeros(len(PLACES), agents + 1, width),
         entered=zeros(agents, width), dosed=zeros(agents, width), ledger=zeros(agents, len(LEDGER), width),
         cure_draw=np.ascontiguousarray(draws["cure"][:, columns]), death_draw=draws["death"][columns],
@@ -340,7 +349,7 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         log=zeros(LOG + len(plan.dose_time), 4, width), logged=zeros(width), agent_arrays=zeros(agents, 5, width),
         potency=zeros(agents, width), antigen_total=zeros(antigens * width), returned=zeros(antigens * width),
         flux=zeros(6, width),
-        scratch=zeros(8, width), report_lesion=zeros(len(LESION), width), report_body=zeros(len(BODY), width),
+        scratch=zeros(16, width), report_lesion=zeros(len(LESION), width), report_body=zeros(len(BODY), width),
     )
     fill_agents(setting, block, inputs, columns)
     if state is None:
@@ -351,6 +360,17 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         block.pools[:] = state["pools"].ravel()
     block.naive[:] = inputs["naive"][:, columns].ravel()
     return block
+
+
+def one_array(shapes: dict[str, tuple[int, ...]]) -> tuple[Array, dict[str, Array], dict[str, tuple[int, int]]]:
+    """One flat array, views of it in the given shapes, and where they lie in it (first row, rows of `WIDTH`)."""
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
+    flat, views, parts, at = np.zeros(sum(sizes.values())), {}, {}, 0
+    for name, size in sizes.items():
+        views[name] = flat[at:at + size].reshape(shapes[name])
+        parts[name] = (at // layout.WIDTH, size // layout.WIDTH)
+        at += size
+    return flat, views, parts
 
 
 def fill_agents(setting: Setting, block: Block, inputs: dict[str, Array], columns: NDArray[np.int64]) -> None:

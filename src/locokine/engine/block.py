@@ -18,6 +18,13 @@ class Block(NamedTuple):
     Shapes: `lesions`, `agents`, `antigens`, `n` shells (tumour and rim together).
     """
 
+    state: Array  # all of tissue, tcells, carriers, lesion, body and node, one after another: those are views of it
+    rows: NDArray[np.int64]  # rows of the state that are extrapolated, their kinds, and rows of running means
+    kinds: NDArray[np.int64]
+    drive_rows: NDArray[np.int64]
+    before: Array  # (rows x WIDTH) the state before a step, and after two half steps
+    halves: Array
+    drives: Array  # (drive rows x WIDTH)
     tissue: Array  # (lesions, n x SHELL)
     solute: Array  # (lesions, agents x n x SOL)
     tcells: Array  # (lesions, n x antigens x WIDTH)
@@ -32,6 +39,8 @@ class Block(NamedTuple):
     agent: Array  # (agents, parameters x WIDTH)
     weights: Array  # (lesions, antigens)
     plasma: Array  # (agents x WIDTH) concentration
+    mean_plasma: Array  # (agents x WIDTH) mean concentration over the last fine step, in plasma and in the node
+    mean_node: Array
     rate: Array  # (agents, WIDTH) infusion into plasma, fmol/h
     running: Array  # (doses, WIDTH) rate of an infusion that was begun, fmol/h
     peak: Array  # (places, agents + 1, WIDTH)
@@ -56,7 +65,7 @@ class Block(NamedTuple):
     antigen_total: Array  # (antigens x WIDTH)
     returned: Array  # (antigens x WIDTH) T cells going back to the blood in this step
     flux: Array  # (6, WIDTH) scratch
-    scratch: Array  # (8, WIDTH)
+    scratch: Array  # (16, WIDTH)
     report_lesion: Array  # (variables, WIDTH)
     report_body: Array  # (variables, WIDTH)
 
@@ -69,7 +78,7 @@ class Plan(NamedTuple):
     """What an arm does and when, as arrays (the same for all its subjects)."""
 
     step: Array  # (steps,) h, one step of biology each
-    first: NDArray[np.int64]  # (steps + 1,) first fine step of each step
+    first: NDArray[np.int64]  # (2 steps + 1,) first fine step of each half step
     fine: Array  # (fine steps,) h
     time: Array  # (steps + 1,) h
     output: NDArray[np.int64]  # (steps + 1, 3) index of daily, series, field output at this time; -1 none

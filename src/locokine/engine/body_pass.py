@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel
+from locokine._jit import kernel, law
 from locokine.biology import node as node_laws
 from locokine.biology import receptors
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
@@ -14,6 +14,7 @@ from locokine.tissue.layout import (
     POOLS,
     A,
     B,
+    L,
     N,
     W,
     load_agent,
@@ -35,31 +36,49 @@ def outputs_pass(body, host):
         store_body_outputs(body, ZERO, s, couple.read_body(load_body(body, ZERO, s), load_host(host, ZERO, s)))
 
 
-@kernel
-def predict_plasma(pools, concentration, host, agent, first, rate, dt):
-    """Plasma concentration at the end of the step as it would be without the lesions: what their exchange is given.
+@law
+def two_compartments(x, y, gained, k10, k12, k21, dt):
+    """Plasma and periphery after `dt`, and the mean amount in plasma: the step of `tissue.shells.step_solute` for two pools.
 
-    A lesion that saw the plasma of the beginning of the step would take up far too much after a bolus.
+    `gained` (amount) enters the plasma evenly over the step; rates in 1/h.
+    """
+    a, b = 1.0 + dt * (k10 + k12), 1.0 + dt * k21
+    below = a * b - dt * dt * k12 * k21
+    x1, y1 = ((x + gained) * b + dt * k21 * y) / below, (y * a + dt * k12 * (x + gained)) / below
+    u, v = 0.5 + 0.5 * x / (x1 + 1e-300), 0.5 + 0.5 * y / (y1 + 1e-300)
+    a, b = 1.0 + dt * u * (k10 + k12), 1.0 + dt * v * k21
+    below = a * b - dt * dt * u * v * k12 * k21
+    x2, y2 = ((x + gained) * b + dt * v * k21 * y) / below, (y * a + dt * u * k12 * (x + gained)) / below
+    return x2, y2, u * x2
+
+
+@kernel
+def predict_plasma(pools, first, plasma, at, host, agent, rate, open_to, to_blood, to_lymph, dt):
+    """Mean plasma concentration over the step if what leaves the lesions stays as it is: what their exchange is given.
+
+    A lesion that saw the plasma of the beginning of the step would take up far too much after a bolus. `open_to` (mm³/h)
+    is the clearance of the lesions, `to_blood` and `to_lymph` what leaves them per h.
     """
     for s in range(W):
         p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
-        k10 = p.clearance * d.clearance_factor / p.central_volume
-        k12, k21 = p.distribution_flow / p.central_volume, p.distribution_flow / p.peripheral_volume
-        a, b = 1.0 + dt * (k10 + k12), 1.0 + dt * k21
-        x = pools[first + A.plasma + s] + rate[s] * dt
-        x = x + dt * p.node_flow / p.node_volume * pools[first + A.node + s] / (1.0 + dt * p.node_flow / p.node_volume)
-        plasma = (x * b + dt * k21 * pools[first + A.peripheral + s]) / (a * b - dt * dt * k12 * k21)
-        concentration[first // POOLS * W + s] = plasma / p.central_volume
+        out = p.node_flow / p.node_volume
+        held = (pools[first + A.node + s] + dt * to_lymph[s]) / (1.0 + dt * (out + p.node_degradation * d.degradation_factor))
+        _, _, mean = two_compartments(
+            pools[first + A.plasma + s], pools[first + A.peripheral + s], dt * (rate[s] + to_blood[s] + out * held),
+            (p.clearance * d.clearance_factor + open_to[s]) / p.central_volume, p.distribution_flow / p.central_volume,
+            p.distribution_flow / p.peripheral_volume, dt,
+        )
+        plasma[at + s] = mean / p.central_volume
 
 
 @kernel
-def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue, from_lymph, into_node,
+def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, rate, from_tissue, from_lymph, into_node,
                cells, entered, ledger, dt):
-    """Advance one agent outside the lesions: depots → node and plasma ⇄ periphery, clearance; implicit.
+    """Advance one agent outside the lesions: depots → node and plasma ⇄ periphery, clearance.
 
     `from_tissue` and `from_lymph` are what the lesions gave to blood and lymph in this step (amounts), `into_node` what
     the `cells` of the node made per h (they take it up as well), `rate` an infusion into the plasma (amount per h).
-    `entered` collects what reached plasma.
+    `entered` collects what reached plasma. The agent's pools begin at `first`, its concentrations at `at`.
     """
     for s in range(W):
         p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
@@ -74,35 +93,36 @@ def pools_pass(pools, concentration, body, host, agent, first, rate, from_tissue
         direct = from_tissue[s] + (1.0 - p.peritoneum_lymph) * survives_cavity * kept
         direct = direct + (1.0 - p.subcutis_lymph) * survives_skin * gone + rate[s] * dt
         # node: stirred volume rinsed by lymph
+        there = pools[first + A.node + s]
         out = p.node_flow / p.node_volume
         taken = d.potency_effector * receptors.uptake_coefficient(
-            cells[s], p.uptake_most, p.uptake_kd, pools[first + A.node + s] / p.node_volume
+            cells[s], p.uptake_most, p.uptake_kd, there / p.node_volume
         ) / p.node_volume
         lost = p.node_degradation * d.degradation_factor + taken
-        here = (pools[first + A.node + s] + lymph) / (1.0 + dt * (out + lost))
+        here = (there + lymph) / (1.0 + dt * (out + lost))
+        weight = 0.5 + 0.5 * there / (here + 1e-300)
+        here = (there + lymph) / (1.0 + dt * weight * (out + lost))
+        mean = weight * here
         pools[first + A.node + s] = here
-        leaving = here * out * dt
-        gain_plasma = direct + leaving
-        entered[s] += gain_plasma
-        # plasma and periphery: two compartments, solved together
+        mean_node[at + s] = mean / p.node_volume
+        gained = direct + mean * out * dt
+        entered[s] += gained
         k10 = p.clearance * d.clearance_factor / p.central_volume
-        k12 = p.distribution_flow / p.central_volume
-        k21 = p.distribution_flow / p.peripheral_volume
-        a = 1.0 + dt * (k10 + k12)
-        b = 1.0 + dt * k21
-        x, y = pools[first + A.plasma + s] + gain_plasma, pools[first + A.peripheral + s]
-        plasma = (x * b + dt * k21 * y) / (a * b - dt * dt * k12 * k21)
-        plasma = largest(plasma, 0.0)
-        pools[first + A.plasma + s] = plasma
+        x, y, held = two_compartments(
+            pools[first + A.plasma + s], pools[first + A.peripheral + s], gained, k10,
+            p.distribution_flow / p.central_volume, p.distribution_flow / p.peripheral_volume, dt,
+        )
+        pools[first + A.plasma + s] = x
+        pools[first + A.peripheral + s] = y
+        plasma[at + s] = x / p.central_volume
+        mean_plasma[at + s] = held / p.central_volume
         ledger[5, s] += (1.0 - survives_cavity) * kept + (1.0 - survives_skin) * gone
-        ledger[5, s] += dt * lost * here
-        ledger[6, s] += dt * k10 * plasma
-        pools[first + A.peripheral + s] = (y + dt * k12 * plasma) / b
-        concentration[first // POOLS * W + s] = plasma / p.central_volume
+        ledger[5, s] += dt * lost * mean
+        ledger[6, s] += dt * k10 * held
 
 
 @kernel
-def body_drive_pass(body, pools, agents, agent, host, weight):
+def body_drive_pass(body, mean_plasma, mean_node, agents, agent, host, weight):
     """Add `weight` times what IL-2 in plasma and node drives to the running means."""
     for s in range(W):
         p = load_host(host, ZERO, s)
@@ -112,11 +132,11 @@ def body_drive_pass(body, pools, agents, agent, host, weight):
         nodal = 0.0
         for g in range(agents):
             d = load_agent(agent[g], ZERO, s)
-            c = pools[g * POOLS + A.plasma + s] / p.central_volume
+            c = mean_plasma[g * W + s]
             active += d.potency_effector * c
             vessel += d.potency_endothelium * c
             regulatory += d.potency_regulatory * c
-            nodal += d.potency_effector * pools[g * POOLS + A.node + s] / p.node_volume
+            nodal += d.potency_effector * mean_node[g * W + s]
         body[B.il2_plasma + s] += weight * active
         body[B.il2_node + s] += weight * nodal
         body[B.g_direct + s] += weight * hill2(vessel, p.direct_ec50)
@@ -192,9 +212,36 @@ def node_cells(node, host, antigens, cells, made):
 
 
 @kernel
-def advance_pass(body, host, dt):
-    """One step of the circulation."""
+def demand_pass(body, host, lesion, dt):
+    """Add what a lesion has taken from the plasma and not yet been given, and how its taking answers to the plasma."""
+    for s in range(W):
+        x, o, p = load_body(body, ZERO, s), load_body_outputs(body, ZERO, s), load_host(host, ZERO, s)
+        answer = lesion[L.plasma_answer + s] * couple.plasma_answer(x, o, p)
+        lesion[L.plasma_answer + s] = answer
+        lesion[L.protein_answer + s] /= x.plasma_volume
+        body[B.fluid_taken + s] += lesion[L.fluid_owed + s] / dt
+        body[B.protein_taken + s] += lesion[L.protein_owed + s] / dt
+        body[B.plasma_answer + s] += answer
+        body[B.protein_answer + s] += lesion[L.protein_answer + s]
+
+
+@kernel
+def advance_pass(body, host, volume, protein, dt):
+    """One step of the circulation; `volume` and `protein` get the changes of plasma."""
     for s in range(W):
         x, u, o = load_body(body, ZERO, s), load_body_inputs(body, ZERO, s), load_body_outputs(body, ZERO, s)
         p = load_host(host, ZERO, s)
-        store_body(body, ZERO, s, couple.advance_body(x, u, o, p, dt))
+        new, volume[s], protein[s] = couple.advance_body(x, u, o, p, dt)
+        store_body(body, ZERO, s, new)
+
+
+@kernel
+def supply_pass(lesion, volume, protein, dt):
+    """Give a lesion from the plasma what it was owed, more or less as the plasma rose or fell; the rest stays owed.
+
+    A large lesion answers to the plasma within a step: unless both are reckoned together, they overshoot in turn. What
+    is owed is of second order in `dt`.
+    """
+    for s in range(W):
+        lesion[L.fluid_from_plasma + s] += lesion[L.fluid_owed + s] + dt * lesion[L.plasma_answer + s] * volume[s]
+        lesion[L.protein_from_plasma + s] += lesion[L.protein_owed + s] + dt * lesion[L.protein_answer + s] * protein[s]

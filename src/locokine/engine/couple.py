@@ -22,7 +22,7 @@ from locokine.biology import (
 )
 from locokine.biology.arithmetic import decay, gain, hill, largest, relax, smallest
 from locokine.body import circulation, fever, hazard
-from locokine.tissue.layout import Body, BodyOutputs, Exchange, Outputs, Tissue
+from locokine.tissue.layout import Body, BodyOutputs, Exchange, Outputs, Tissue, Water
 
 PI = 3.141592653589793
 
@@ -46,6 +46,16 @@ def solids(x, l):
 
 
 @law
+def tissue_pressure(x, a, strain, p):
+    """Interstitial pressure of a shell (or of the cavity) from its fluid, mmHg."""
+    modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
+    rest = mix(a.core, p.tumour_rest_pressure, p.normal_rest_pressure)
+    tissue = fluid.elastic_pressure(rest, modulus, strain, x.strain_ref, p.relaxed_share, p.strain_cap)
+    inside = fluid.cavity_pressure(x.fluid, p.cavity_rest_fluid, p.cavity_rest_pressure, p.cavity_modulus)
+    return mix(a.core * a.cavity, inside, tissue)
+
+
+@law
 def exchange(x, a, b, p, l):
     """Volumes, and the coefficients with which fluid and solutes move in this shell."""
     dry = solids(x, l)
@@ -65,6 +75,7 @@ def exchange(x, a, b, p, l):
     stop = fluid.filtration_pressure(
         p.vessel_pressure * b.filling, sigma, b.oncotic, fluid.oncotic_interstitial(tissue_protein)
     )
+    pressure = tissue_pressure(x, a, strain, p)
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
     tangent = fluid.stiffness(modulus, strain, p.strain_cap) / (dry * (1.0 + reference))
     tangent = mix(a.core * a.cavity, fluid.cavity_stiffness(x.fluid, p.cavity_rest_fluid, p.cavity_modulus), tangent)
@@ -73,13 +84,14 @@ def exchange(x, a, b, p, l):
     lymph_normal = p.lymph_conductance * volume * in_rim
     lymph_normal = lymph_normal + p.cavity_lymph * open_lymph * p.cavity_area * a.core * a.cavity
     lymph = fluid.lymph_conductance(
-        lymph_normal, a.pressure - p.lymph_pressure, p.lymph_most, p.normal_rest_pressure - p.lymph_pressure
+        lymph_normal, pressure - p.lymph_pressure, p.lymph_most, p.normal_rest_pressure - p.lymph_pressure
     )
     permeable = surface * open_share * endothelium.fold(p.leak_permeability_fold, leak)
     protein_ps = permeable * mix(leaky, p.protein_permeability, p.protein_permeability_normal)
     flow = p.flow_normal * x.vessels / p.vessel_density * x.perfusion
     return Exchange(
-        volume, strain, leak, filtration, stop, tangent, lymph, p.lymph_pressure, protein_ps, permeable, flow, sigma
+        volume, strain, leak, filtration, stop, tangent, lymph, p.lymph_pressure, protein_ps, permeable, flow, sigma,
+        pressure,
     )
 
 
@@ -148,13 +160,18 @@ def advance_vessels(x, a, e, b, p, drive_t, middle, dt):
     lak = x.nk * x.lak_level / e.volume
     g3 = endothelium.lymphocyte_drive(lak, drive_t, p.lymphocyte_half, p.lymphocyte_t_weight)
     e3 = endothelium.arm(x.e_lymphocyte, g3 * p.switch_leak_lymphocyte, p.lymphocyte_on, p.lymphocyte_off, dt)
+    transmural = p.collapse_reference - (e.pressure - x.pressure_ref)
     target = (
         perfusion.autoregulation(b.pressure, p.autoregulation_full, p.autoregulation_least)
         * perfusion.viscosity(b.haematocrit_ratio)
-        * perfusion.collapse(p.collapse_reference - (a.pressure - x.pressure_ref), p.collapse_reference, p.collapse_half)
+        * perfusion.collapse(transmural, p.collapse_reference, p.collapse_half)
         * perfusion.plugging(e1, e2, e3, p.plugging_share)
     )
-    flow = relax(x.perfusion, target / p.perfusion_lag, 1.0 / p.perfusion_lag, dt)
+    # more flow, more filtration, more pressure, less flow: within `dt` this loop closes many times
+    rises = e.filtration * (e.filtration_pressure - e.pressure) * dt / (
+        1.0 / e.stiffness + dt * (e.filtration + e.lymph)) / largest(x.perfusion, 0.05) * hill(1.0, x.perfusion)
+    loop = target * perfusion.collapse_slope(transmural, p.collapse_half) * largest(rises, 0.0)
+    flow = relax(x.perfusion, (target + loop * x.perfusion) / p.perfusion_lag, (1.0 + loop) / p.perfusion_lag, dt)
     lost = perfusion.loss_rate(flow, p.vessel_loss_flow, p.vessel_loss_rate)
     lost = lost + p.switch_vessel_destruction * p.vessel_destruction_rate * hill(drive_t, p.vessel_destruction_half)
     wanted = mix(a.core, p.vessel_density, p.rim_vessel_density) * middle
@@ -217,7 +234,7 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     erythrocytes = relax(x.erythrocytes, bled, p.erythrocyte_clearance, dt)
     nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, dt)
     reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
-    adapted = relax(x.pressure_ref, a.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
+    adapted = relax(x.pressure_ref, e.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
     antigen_in = died_starved + p.antigen_killed * (died_t + died_lak + died_m) + p.antigen_spontaneous * died_spont
     new = Tissue(
         viable, loss, dead, x.fluid + released, x.protein, host, vessels, gone, flow, e1, e2, e3, erythrocytes, nk,
@@ -248,8 +265,72 @@ def read_body(x, p):
 
 
 @law
+def plasma_answer(x, o, p):
+    """How far the pressure that filters into tissue falls per plasma lost, mmHg/mm³: less filling, higher oncotic pressure."""
+    full = o.blood_volume / p.blood_volume
+    return 2.0 * p.vessel_pressure * full / p.blood_volume + fluid.oncotic_slope(o.protein) * o.protein / x.plasma_volume
+
+
+@law
+def advance_water(x, u, o, p, dt):
+    """Plasma and interstitial volume after `dt`, with lymph and leak in balance at rest.
+
+    Linearly implicit in both volumes at once: every flow answers to the change that all of them make together.
+    """
+    vp, vi = x.plasma_volume / p.plasma_volume, x.interstitial_volume / p.interstitial_volume
+    cp, ci = x.protein_plasma / x.plasma_volume, x.protein_interstitial / x.interstitial_volume
+    sigma = endothelium.reflection(p.systemic_reflection, p.systemic_reflection_drop, o.systemic_leak)
+    pull = circulation.capillary_pressure(p.systemic_capillary_pressure, vp) - circulation.interstitial_pressure(
+        vi, p.systemic_interstitial_pressure
+    ) - sigma * (o.oncotic - fluid.oncotic_interstitial(ci))
+    coefficient = p.filtration_coefficient * endothelium.fold(p.systemic_conductivity_fold, o.systemic_leak)
+    filtered = coefficient * pull
+    lymph = circulation.lymph_flow(p.lymph_flow, vi, p.lymph_most)
+    by_plasma = coefficient * circulation.plasma_slope(p.systemic_capillary_pressure, sigma, cp, p.plasma_volume, x.plasma_volume)
+    by_tissue = (coefficient * circulation.TISSUE_SLOPE + circulation.LYMPH_SLOPE * p.lymph_flow * p.lymph_most) / (
+        p.interstitial_volume
+    )
+    urine = circulation.urine(p.intake, o.map_ratio, vp)
+    fluids = p.switch_support * p.supportive_care * p.fluids_most * circulation.demand(
+        o.pressure, p.fluids_target * p.arterial_pressure, circulation.DEMAND_WIDTH
+    )
+    gained = fluids + circulation.thirst(p.intake, vp) - urine
+    by_gain = (5.0 * urine + 3.0 * p.intake) / x.plasma_volume
+    by_gain = by_gain + p.switch_support * p.supportive_care * p.fluids_most * 2.0 * o.pressure / (
+        circulation.DEMAND_WIDTH * o.blood_volume
+    )
+    a = 1.0 + dt * (by_gain + u.plasma_answer + by_plasma)
+    b, c, d = dt * by_tissue, dt * by_plasma, 1.0 + dt * by_tissue
+    first, second = dt * (gained - u.fluid_taken - filtered + lymph), dt * (filtered - lymph)
+    below = a * d - b * c
+    plasma = largest(x.plasma_volume + (first * d + b * second) / below, 0.35 * p.plasma_volume)
+    interstitial = largest(x.interstitial_volume + (a * second + c * first) / below, 0.3 * p.interstitial_volume)
+    return Water(plasma, interstitial, filtered, lymph, fluids, sigma)
+
+
+@law
+def advance_protein(x, u, o, p, water, dt):
+    """Protein in plasma and interstitium after `dt`, linearly implicit in both; `water` as from `advance_water`."""
+    ps = p.protein_escape * endothelium.fold(p.systemic_protein_fold, o.systemic_leak)
+    out = (ps + largest(water.filtered, 0.0) * (1.0 - water.reflection)) / x.plasma_volume
+    back = (ps + water.lymph) / x.interstitial_volume
+    across = out * x.protein_plasma - back * x.protein_interstitial
+    made = p.protein_synthesis * (1.0 - p.synthesis_fall * x.mediator)
+    a = 1.0 + dt * (p.protein_loss + out + u.protein_answer)
+    b, c, d = dt * back, dt * out, 1.0 + dt * back
+    first, second = dt * (made - p.protein_loss * x.protein_plasma - across - u.protein_taken), dt * across
+    below = a * d - b * c
+    plasma = x.protein_plasma + (first * d + b * second) / below
+    interstitial = x.protein_interstitial + (a * second + c * first) / below
+    return largest(plasma, 0.1 * x.protein_plasma), largest(interstitial, 0.1 * x.protein_interstitial)
+
+
+@law
 def advance_body(x, u, o, p, dt):
-    """One step of circulation, leak, fever and blood lymphocytes; `u` what the host is told, `o` from `read_body`."""
+    """One step of circulation, leak, fever and blood lymphocytes; `u` what the host is told, `o` from `read_body`.
+
+    Returns the new state and by how much plasma volume and plasma protein changed.
+    """
     on = p.switch_systemic_leak
     e_direct = endothelium.arm(x.e_direct, on * p.switch_leak_direct * u.g_direct, p.direct_on, p.direct_off, dt)
     nk_ratio = x.nk / (p.nk_blood * p.blood_volume)
@@ -259,37 +340,10 @@ def advance_body(x, u, o, p, dt):
     drop = relax(x.resistance_drop, p.resistance_drop_most * p.switch_vasodilation * hill(u.il2_plasma, p.resistance_half)
                  / p.resistance_time, 1.0 / p.resistance_time, dt)
     mediator = relax(x.mediator, fever.mediator_source(u.il2_plasma, p.fever_half, p.fever_lag), 1.0 / p.fever_lag, dt)
-    # fluid and protein: lymph and leak in balance at rest
-    vp, vi = x.plasma_volume / p.plasma_volume, x.interstitial_volume / p.interstitial_volume
-    cp, ci = x.protein_plasma / x.plasma_volume, x.protein_interstitial / x.interstitial_volume
-    sigma = endothelium.reflection(p.systemic_reflection, p.systemic_reflection_drop, o.systemic_leak)
-    pull = circulation.capillary_pressure(p.systemic_capillary_pressure, vp) - circulation.interstitial_pressure(
-        vi, p.systemic_interstitial_pressure
-    ) - sigma * (o.oncotic - fluid.oncotic_interstitial(ci))
-    filtered = p.filtration_coefficient * endothelium.fold(p.systemic_conductivity_fold, o.systemic_leak) * pull
-    lymph = circulation.lymph_flow(p.lymph_flow, vi, p.lymph_most)
+    move = advance_water(x, u, o, p, dt)
+    protein_p, protein_i = advance_protein(x, u, o, p, move, dt)
     need = p.switch_support * p.supportive_care
-    fluids = need * p.fluids_most * circulation.demand(o.pressure, p.fluids_target * p.arterial_pressure, 6.0)
-    urine = circulation.urine(p.intake, o.map_ratio, vp)
-    # linearly implicit: each flow is damped by how strongly it answers to the volume that it changes
-    across_stiff = circulation.filtration_stiffness(
-        p.filtration_coefficient * endothelium.fold(p.systemic_conductivity_fold, o.systemic_leak), sigma, cp,
-        x.plasma_volume, p.interstitial_volume, p.systemic_capillary_pressure
-    ) + circulation.LYMPH_SLOPE * p.lymph_flow * p.lymph_most / p.interstitial_volume
-    moved = dt * (filtered - lymph) / (1.0 + dt * across_stiff)
-    drunk = circulation.thirst(p.intake, vp)
-    gained = dt * (fluids + drunk - urine) / (1.0 + dt * 5.0 * urine / x.plasma_volume)
-    plasma = largest(x.plasma_volume + gained - moved - dt * u.fluid_taken, 0.35 * p.plasma_volume)
-    interstitial = largest(x.interstitial_volume + moved, 0.3 * p.interstitial_volume)
-    ps = p.protein_escape * endothelium.fold(p.systemic_protein_fold, o.systemic_leak)
-    drag = largest(filtered, 0.0) * (1.0 - sigma) * cp
-    across = ps * (cp - ci) + drag - lymph * ci
-    acute = 1.0 - p.synthesis_fall * x.mediator
-    protein_p = x.protein_plasma + dt * (p.protein_synthesis * acute - p.protein_loss * x.protein_plasma - across
-                                      - u.protein_taken)
-    protein_p = largest(protein_p, 0.1 * x.protein_plasma)
-    protein_i = largest(x.protein_interstitial + dt * across, 0.1 * x.protein_interstitial)
-    pressor = relax(x.pressor, need * circulation.demand(o.pressure, p.pressor_target * p.arterial_pressure, 6.0)
+    pressor = relax(x.pressor, need * circulation.demand(o.pressure, p.pressor_target * p.arterial_pressure, circulation.DEMAND_WIDTH)
                     / 2.0, 0.5, dt)
     # lymphocytes of the blood
     division = p.nk_division * u.occupied
@@ -306,16 +360,6 @@ def advance_body(x, u, o, p, dt):
     flood = relax(x.organ_water, o.organ_leak / p.organ_water_time, 1.0 / p.organ_water_time, dt)
     risk = x.hazard + dt * hazard.toxic(o.map_ratio, p.shock_ratio, flood, p.organ_water_limit, p.death_rate)
     return Body(
-        plasma, interstitial, protein_p, protein_i, e_direct, e_lymphocyte, drop, mediator, nk, lymphocytes, treg,
-        pressor, x.fluids_given + dt * fluids, risk, flood, armed,
-    )
-
-
-@law
-def tissue_pressure(x, a, e, p, l):
-    """Interstitial pressure of a shell (or of the cavity) from its fluid, mmHg."""
-    modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
-    rest = mix(a.core, p.tumour_rest_pressure, p.normal_rest_pressure)
-    tissue = fluid.elastic_pressure(rest, modulus, e.strain, x.strain_ref, p.relaxed_share, p.strain_cap)
-    inside = fluid.cavity_pressure(x.fluid, p.cavity_rest_fluid, p.cavity_rest_pressure, p.cavity_modulus)
-    return mix(a.core * a.cavity, inside, tissue)
+        move.plasma, move.interstitial, protein_p, protein_i, e_direct, e_lymphocyte, drop, mediator, nk, lymphocytes, treg,
+        pressor, x.fluids_given + dt * move.fluids, risk, flood, armed,
+    ), move.plasma - x.plasma_volume, protein_p - x.protein_plasma

@@ -1,8 +1,8 @@
 """The time grid, made before the run from the protocol: the same for all subjects of an arm.
 
-After each dose fine steps of a minute grow geometrically; biology is stepped over groups of them of at least a quarter
-of an hour; away from doses both are `longest`. Every dose, implantation and output time is a grid point. The grid covers
-every possible dose: rules only skip doses.
+After each dose or implantation steps grow in proportion to the time since, from `biology` to `longest`; each is two halves, in which the
+solutes take fine steps that grow in the same way from `shortest`. Every dose, implantation and output time is a grid
+point. The grid covers every possible dose: rules only skip doses.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from locokine.errors import InputError
 class Accuracy:
     """How finely time and space are cut; the defaults are chosen by the published error test (docs/verification)."""
 
-    longest: float = 0.5
-    shortest: float = 1.0 / 90.0
-    growth: float = 0.15
-    biology: float = 0.125
+    longest: float = 4.0
+    shortest: float = 1.0 / 60.0
+    growth: float = 0.25
+    biology: float = 0.25
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:
@@ -35,7 +35,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Grid:
-    """Steps of biology (`step`, h) and the fine steps inside each (`fine[first[i]:first[i + 1]]`)."""
+    """Steps (`step`, h), and the fine steps of each half of them (`fine[first[2 i]:first[2 i + 1]]` in the first)."""
 
     time: NDArray[np.float64]
     step: NDArray[np.float64]
@@ -43,15 +43,15 @@ class Grid:
     fine: NDArray[np.float64]
 
 
-def make_grid(end: float, doses: Sequence[float], knots: Sequence[float], accuracy: Accuracy) -> Grid:
+def make_grid(end: float, starts: Sequence[float], knots: Sequence[float], accuracy: Accuracy) -> Grid:
     """Build the grid from 0 to `end` h.
 
     Parameters
     ----------
     end
         Length of the run, h.
-    doses
-        Times after which steps begin small, h.
+    starts
+        Times after which steps begin small (doses, implantations), h.
     knots
         Other times that must be grid points, h.
     accuracy
@@ -65,7 +65,7 @@ def make_grid(end: float, doses: Sequence[float], knots: Sequence[float], accura
     if not end > 0.0:
         raise InputError("follow-up", "the run has no length", "write e.g. follow-up: 60 days")
     outputs = np.arange(0.0, end, accuracy.output)
-    starts = sorted({float(t) for t in doses if 0.0 <= t < end})
+    starts = sorted({float(t) for t in starts if 0.0 <= t < end})
     marks = np.unique(np.round([*outputs, *starts, *(t for t in knots if 0.0 < t < end), 0.0, end], 9))
     step: list[float] = []
     first: list[int] = [0]
@@ -76,18 +76,30 @@ def make_grid(end: float, doses: Sequence[float], knots: Sequence[float], accura
         if round(float(here), 9) in begins:
             since = 0.0
         left = float(there - here)
-        group = 0.0
         while left > 1e-9:
-            wish = min(accuracy.longest, accuracy.shortest + accuracy.growth * since)
+            wish = min(accuracy.longest, accuracy.biology + accuracy.growth * since)
             count = np.ceil(left / wish - 1e-9)
             h = left / count if count <= 2 or wish >= accuracy.longest else wish
-            fine.append(h)
-            group += h
+            for half in range(2):
+                parts = fine_steps(0.5 * h, since + 0.5 * h * half, accuracy)
+                fine.extend(parts)
+                first.append(len(fine))
+            step.append(h)
             since += h
             left -= h
-            if group >= accuracy.biology - 1e-9 or left <= 1e-9:
-                step.append(group)
-                first.append(len(fine))
-                group = 0.0
     steps = np.array(step)
     return Grid(np.concatenate([[0.0], np.cumsum(steps)]), steps, np.array(first, dtype=np.int64), np.array(fine))
+
+
+def fine_steps(length: float, since: float, accuracy: Accuracy) -> list[float]:
+    """Steps of the solutes over `length` h that begins `since` h after the last dose."""
+    made: list[float] = []
+    left = length
+    while left > 1e-9 * length:
+        wish = accuracy.shortest + accuracy.growth * since
+        count = np.ceil(left / wish - 1e-9) if np.isfinite(wish) else 1.0
+        h = left / count if count <= 2 else wish
+        made.append(h)
+        since += h
+        left -= h
+    return made

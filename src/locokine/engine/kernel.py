@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from locokine._jit import kernel
-from locokine.engine import body_pass, events, report_pass, tissue_pass
+from locokine.engine import body_pass, events, extrapolate, report_pass, tissue_pass
 from locokine.tissue import shells
 from locokine.tissue.layout import CARRIERS, POOLS, SHELL, SOL, A, B, C, L, S, T, W, load_host
 
@@ -29,8 +29,8 @@ def remember_rest(b, plan, l):
 
 
 @kernel
-def prepare_lesion(b, plan, l, dt):
-    """Fluid and protein of one lesion over `dt`, and the coefficients its solutes move with."""
+def move_fluid(b, plan, l, dt):
+    """Fluid and protein of one lesion over `dt`."""
     w, lesion, n, cores = b.tissue[l], b.lesion[l], plan.shells, plan.cores
     tissue_pass.exchange_pass(w, n, b.body, b.host, b.line[l])
     shells.place_shells(w, lesion, n, cores, b.scratch[0])
@@ -38,15 +38,20 @@ def prepare_lesion(b, plan, l, dt):
     if plan.cavity[l] > 0.0:
         for s in range(W):
             w[(cores - ONE) * SHELL + T.face_hydraulic + s] = 0.0
-    remember_rest(b, plan, l)
     shells.step_fluid(w, lesion, n, b.scratch[3], b.scratch[7], dt)
     shells.step_protein(w, lesion, n, b.scratch[4], b.scratch[5], dt)
+
+
+@kernel
+def prepare_lesion(b, plan, l, dt):
+    """Fluid and protein of one lesion over `dt`, and the coefficients its solutes move with."""
+    w, n, cores = b.tissue[l], plan.shells, plan.cores
+    move_fluid(b, plan, l, dt)
     for g in range(plan.agents):
-        a = b.solute[l]
-        first = g * n * SOL
         d = b.agent_arrays[g]
-        shells.set_solute(w, a, first, n, cores, d[0], d[1], d[2], d[3], d[4], plan.cavity[l], b.scratch[6], 1.0)
-    tissue_pass.uptake_pass(w, b.solute[l], plan.agents, n, b.agent, b.host)
+        shells.set_solute(w, b.solute[l], g * n * SOL, n, cores, d[0], d[1], d[2], d[3], d[4], plan.cavity[l],
+                          b.scratch[6], 1.0)
+    tissue_pass.secretion_pass(w, b.solute[l], n, b.host, dt)
     tissue_pass.clear_drives(w, n)
 
 
@@ -67,7 +72,7 @@ def fill_scratch(b):
 @kernel
 def fine_step(b, plan, time, h, weight, present):
     """Solutes in lesions, node and plasma over one fine step."""
-    blood, lymph, lost = b.flux[0], b.flux[1], b.flux[2]
+    blood, lymph, lost, made, around, cells = b.flux[0], b.flux[1], b.flux[2], b.flux[3], b.flux[4], b.flux[5]
     for g in range(plan.agents):
         if present[g] == 0:
             continue
@@ -75,30 +80,39 @@ def fine_step(b, plan, time, h, weight, present):
             blood[s] = 0.0
             lymph[s] = 0.0
             lost[s] = 0.0
-            b.flux[3, s] = 0.0
-            b.flux[4, s] = 0.0
+            made[s] = 0.0
+            around[s] = 0.0
         if g == 0:
-            body_pass.node_cells(b.node, b.host, plan.antigens, b.flux[5], b.flux[3])
-        body_pass.predict_plasma(b.pools, b.plasma, b.host, b.agent[g], g * POOLS, b.rate[g], h)
+            body_pass.node_cells(b.node, b.host, plan.antigens, cells, made)
+        ledger = b.ledger[g]
         for l in range(b.tissue.shape[0]):
             if time >= plan.implant_time[l]:
-                shells.step_solute(b.tissue[l], b.solute[l], g * plan.shells * SOL, plan.shells, b.plasma, g * W, blood,
-                                   lymph, lost, b.flux[4], h)
-                for s in range(W):
-                    for k in range(plan.shells):
-                        b.ledger[g, 1, s] += h * b.solute[l, (g * plan.shells + k) * SOL + S.source + s]
+                tissue_pass.outflow_pass(b.solute[l], g * plan.shells * SOL, plan.shells, lost, blood, lymph)
+        body_pass.predict_plasma(b.pools, g * POOLS, b.plasma, g * W, b.host, b.agent[g], b.rate[g], lost, blood, lymph, h)
         for s in range(W):
-            b.ledger[g, 1, s] += h * b.flux[3, s]
-            b.ledger[g, 2, s] += blood[s]
-            b.ledger[g, 3, s] += lymph[s]
-            b.ledger[g, 4, s] += lost[s]
-            b.pools[g * POOLS + A.subcutis + s] += b.flux[4, s]
-        body_pass.pools_pass(b.pools, b.plasma, b.body, b.host, b.agent[g], g * POOLS, b.rate[g],
-                             blood, lymph, b.flux[3], b.flux[5], b.entered[g], b.ledger[g], h)
+            blood[s] = 0.0
+            lymph[s] = 0.0
+            lost[s] = 0.0
+        for l in range(b.tissue.shape[0]):
+            if time >= plan.implant_time[l]:
+                first = g * plan.shells * SOL
+                tissue_pass.uptake_pass(b.tissue[l], b.solute[l], first, plan.shells, b.agent[g], b.host)
+                shells.step_solute(b.tissue[l], b.solute[l], first, plan.shells, b.plasma, g * W, blood, lymph, lost,
+                                   around, h)
+                tissue_pass.ledger_pass(b.solute[l], first, plan.shells, ledger, h)
+        pools = b.pools
+        for s in range(W):
+            ledger[1, s] += h * made[s]
+            ledger[2, s] += blood[s]
+            ledger[3, s] += lymph[s]
+            ledger[4, s] += lost[s]
+            pools[g * POOLS + A.subcutis + s] += around[s]
+        body_pass.pools_pass(b.pools, g * POOLS, b.plasma, b.mean_plasma, b.mean_node, g * W, b.host, b.agent[g],
+                             b.rate[g], blood, lymph, made, cells, b.entered[g], ledger, h)
     for l in range(b.tissue.shape[0]):
         if time >= plan.implant_time[l]:
             tissue_pass.drive_pass(b.tissue[l], b.solute[l], plan.agents, plan.shells, b.agent, b.host, weight)
-    body_pass.body_drive_pass(b.body, b.pools, plan.agents, b.agent, b.host, weight)
+    body_pass.body_drive_pass(b.body, b.mean_plasma, b.mean_node, plan.agents, b.agent, b.host, weight)
     report_pass.track_exposure(b, plan, time, h)
 
 
@@ -135,20 +149,22 @@ def slow_step(b, plan, time, dt):
                 b.antigen_total[np.uint64(g) * W + s] += b.carriers[l, np.uint64(g) * CARRIERS + C.antigen + s]
                 b.antigen_total[np.uint64(g) * W + s] += b.weights[l, g] * lesion[L.cells + s]
     body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, homing, b.returned, dt)
+    body, volume, protein = b.body, b.flux[2], b.flux[3]
     for s in range(W):
-        b.body[B.nk_taken + s] = taken[s]
-        b.body[B.homing + s] = homing[s]  # of this step: how much of the blood the next one can take cells from
-        fluid = 0.0
-        protein = 0.0
-        for l in range(b.tissue.shape[0]):
-            lesion = b.lesion[l]
-            fluid += lesion[L.fluid_filtered + s] - lesion[L.fluid_drained + s] - lesion[L.fluid_from_plasma + s]
-            protein += lesion[L.protein_entered + s] - lesion[L.protein_drained + s] - lesion[L.protein_from_plasma + s]
-            lesion[L.fluid_from_plasma + s] = lesion[L.fluid_filtered + s] - lesion[L.fluid_drained + s]
-            lesion[L.protein_from_plasma + s] = lesion[L.protein_entered + s] - lesion[L.protein_drained + s]
-        b.body[B.fluid_taken + s] = fluid / dt
-        b.body[B.protein_taken + s] = protein / dt
-    body_pass.advance_pass(b.body, b.host, dt)
+        body[B.nk_taken + s] = taken[s]
+        body[B.homing + s] = homing[s]  # of this step: how much of the blood the next one can take cells from
+        body[B.fluid_taken + s] = 0.0
+        body[B.protein_taken + s] = 0.0
+        body[B.plasma_answer + s] = 0.0
+        body[B.protein_answer + s] = 0.0
+    for l in range(b.tissue.shape[0]):
+        if time >= plan.implant_time[l]:
+            tissue_pass.owed_pass(b.tissue[l], b.lesion[l], plan.shells, dt)
+            body_pass.demand_pass(b.body, b.host, b.lesion[l], dt)
+    body_pass.advance_pass(b.body, b.host, volume, protein, dt)
+    for l in range(b.tissue.shape[0]):
+        if time >= plan.implant_time[l]:
+            body_pass.supply_pass(b.lesion[l], volume, protein, dt)
 
 
 @kernel
@@ -186,6 +202,45 @@ def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, 
 
 
 @kernel
+def half_step(b, plan, time, dt, first, last, present):
+    """Everything over `dt`, the solutes in the fine steps `first` to `last`: first order in `dt`."""
+    body_pass.outputs_pass(b.body, b.host)
+    fill_scratch(b)
+    for l in range(b.tissue.shape[0]):
+        if time >= plan.implant_time[l]:
+            prepare_lesion(b, plan, l, dt)
+    body_pass.clear_body_drives(b.body)
+    for j in range(first, last):
+        fine_step(b, plan, time, plan.fine[j], plan.fine[j] / dt, present)
+    slow_step(b, plan, time, dt)
+
+
+@kernel
+def whole_step(b, plan, time, dt):
+    """Everything but the solutes over `dt`, with the mean drives that the half steps have seen."""
+    body_pass.outputs_pass(b.body, b.host)
+    fill_scratch(b)
+    for l in range(b.tissue.shape[0]):
+        if time >= plan.implant_time[l]:
+            move_fluid(b, plan, l, dt)
+    slow_step(b, plan, time, dt)
+
+
+@kernel
+def step(b, plan, i, time, dt, present):
+    """One step, second order by extrapolation: twice the result of two half steps less that of one whole step."""
+    extrapolate.keep(b.state, b.rows, b.before)
+    half_step(b, plan, time, 0.5 * dt, plan.first[2 * i], plan.first[2 * i + 1], present)
+    extrapolate.keep(b.state, b.drive_rows, b.drives)
+    half_step(b, plan, time, 0.5 * dt, plan.first[2 * i + 1], plan.first[2 * i + 2], present)
+    extrapolate.average(b.state, b.drive_rows, b.drives)
+    extrapolate.keep(b.state, b.rows, b.halves)
+    extrapolate.put(b.state, b.rows, b.before)
+    whole_step(b, plan, time, dt)
+    extrapolate.combine(b.state, b.rows, b.kinds, b.before, b.halves, b.end_time, time, b.flux[0])
+
+
+@kernel
 def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fields):
     """Advance one block of subjects from the beginning to the end of the plan; returns the time it stopped at."""
     agents = np.int64(plan.agents)
@@ -200,7 +255,8 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
                 events.implant(b, plan, l, time)
         body_pass.outputs_pass(b.body, b.host)
         fill_scratch(b)
-        if plan.dose_first[i] < plan.dose_first[i + 1]:
+        dosed = plan.dose_first[i] < plan.dose_first[i + 1]
+        if dosed:
             for l in range(b.tissue.shape[0]):
                 if time >= plan.implant_time[l]:
                     tissue_pass.exchange_pass(b.tissue[l], plan.shells, b.body, b.host, b.line[l])
@@ -217,25 +273,18 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
             for s in range(W):
                 if b.end_time[s] > time:
                     events.give(b, plan, d, s, time)
-        for s in range(W):
-            for g in range(plan.agents):
-                b.rate[g, s] = 0.0
+        b.rate[:] = 0.0
         for d in range(plan.dose_time.shape[0]):  # infusions that run now
             running = plan.dose_time[d] <= time + 1e-9 < plan.dose_time[d] + plan.dose_duration[d]
             if running and plan.dose_route[d] == 2:
                 present[plan.dose_agent[d]] = 1
                 events.infuse(b, plan, d)
-        report_pass.track_exposure(b, plan, time, 0.0)
+        if dosed:
+            report_pass.track_exposure(b, plan, time, 0.0)
         write_outputs(b, plan, i, time, -1, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
         if i == steps:
             break
-        for l in range(b.tissue.shape[0]):
-            if time >= plan.implant_time[l]:
-                prepare_lesion(b, plan, l, dt)
-        body_pass.clear_body_drives(b.body)
-        for j in range(plan.first[i], plan.first[i + 1]):
-            fine_step(b, plan, time, plan.fine[j], plan.fine[j] / dt, present)
-        slow_step(b, plan, time, dt)
+        step(b, plan, i, time, dt, present)
         events.extinction(b, plan, plan.time[i + 1])
         if events.deaths(b, plan, plan.time[i + 1]) == 0:
             return plan.time[i + 1]

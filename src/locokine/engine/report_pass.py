@@ -168,49 +168,76 @@ def report_field(b, plan, l, out):
 
 
 @kernel
+def add_exposure(b, place, g, concentration, end, time, dt):
+    """Enter a mean concentration over `dt`, and that at its end, of one agent (or all: the last row) at one place."""
+    auc, peak, end_time = b.auc[place, g], b.peak[place, g], b.end_time
+    for s in range(W):
+        here = concentration[s] if end_time[s] >= time else 0.0
+        top = end[s] if end_time[s] >= time else 0.0
+        auc[s] += dt * here
+        peak[s] = largest(peak[s], top)
+
+
+@kernel
+def lesion_concentration(b, plan, g, first, last, time):
+    """Mean concentrations of an agent in shells `first` to `last`, averaged over lesions: over the step, and at its end."""
+    lesions = b.tissue.shape[0]
+    mean, end, part, final, fluid = b.scratch[8], b.scratch[9], b.scratch[10], b.scratch[11], b.scratch[12]
+    count = 0.0
+    for s in range(W):
+        mean[s] = 0.0
+        end[s] = 0.0
+    for l in range(lesions):
+        if time < plan.implant_time[l]:
+            continue
+        count += 1.0
+        w, solute = b.tissue[l], b.solute[l]
+        for s in range(W):
+            part[s] = 0.0
+            final[s] = 0.0
+            fluid[s] = 1e-12
+        for k in range(first, last):
+            o, q = k * SHELL, (np.uint64(g) * plan.shells + k) * SOL
+            for s in range(W):
+                part[s] += solute[q + S.mean + s] * w[o + T.fluid + s]
+                final[s] += solute[q + S.amount + s]
+                fluid[s] += w[o + T.fluid + s]
+        for s in range(W):
+            mean[s] += part[s] / fluid[s]
+            end[s] += final[s] / fluid[s]
+    for s in range(W):
+        mean[s] /= max(count, 1.0)
+        end[s] /= max(count, 1.0)
+
+
+@kernel
 def track_exposure(b, plan, time, dt):
     """Peak and area under the curve of every agent and of active IL-2 in tumour, rim, node and plasma."""
-    lesions = b.tissue.shape[0]
-    agents = plan.agents
     last = b.peak.shape[1] - 1
-    for s in range(W):
-        if b.end_time[s] < time:
-            continue
-        p = load_host(b.host, ZERO, s)
-        for place in range(2):
-            start, stop = ZERO, plan.cores
-            if place == 1:
-                start, stop = plan.cores, plan.shells
-            active = 0.0
-            count = 0.0
-            for l in range(lesions):
-                if time >= plan.implant_time[l]:
-                    count += 1.0
-            for g in range(agents):
-                c = 0.0
-                for l in range(lesions):
-                    if time >= plan.implant_time[l]:
-                        amount = 0.0
-                        fluid = 1e-12
-                        for k in range(start, stop):
-                            amount += b.solute[l, (g * plan.shells + k) * SOL + S.amount + s]
-                            fluid += b.tissue[l, k * SHELL + T.fluid + s]
-                        c += amount / fluid
-                c = c / max(count, 1.0)
-                active += b.potency[g, s] * c
-                b.auc[place, g, s] += dt * c
-                b.peak[place, g, s] = max(b.peak[place, g, s], c)
-            b.auc[place, last, s] += dt * active
-            b.peak[place, last, s] = max(b.peak[place, last, s], active)
-        for place in range(2, 4):
-            active = 0.0
-            for g in range(agents):
-                if place == 2:
-                    c = b.pools[g * POOLS + A.node + s] / p.node_volume
-                else:
-                    c = b.plasma[g * W + s]
-                active += b.potency[g, s] * c
-                b.auc[place, g, s] += dt * c
-                b.peak[place, g, s] = max(b.peak[place, g, s], c)
-            b.auc[place, last, s] += dt * active
-            b.peak[place, last, s] = max(b.peak[place, last, s], active)
+    active, active_end, mean, end = b.scratch[13], b.scratch[14], b.scratch[8], b.scratch[9]
+    for place in range(4):
+        for s in range(W):
+            active[s] = 0.0
+            active_end[s] = 0.0
+        for g in range(plan.agents):
+            if place == 0:
+                lesion_concentration(b, plan, g, ZERO, plan.cores, time)
+            elif place == 1:
+                lesion_concentration(b, plan, g, plan.cores, plan.shells, time)
+            else:
+                at = np.uint64(g) * W
+                pools, host = b.pools, b.host
+                for s in range(W):
+                    p = load_host(host, ZERO, s)
+                    if place == 2:
+                        mean[s] = b.mean_node[at + s]
+                        end[s] = pools[np.uint64(g) * POOLS + A.node + s] / p.node_volume
+                    else:
+                        mean[s] = b.mean_plasma[at + s]
+                        end[s] = b.plasma[at + s]
+            potency = b.potency[g]
+            for s in range(W):
+                active[s] += potency[s] * mean[s]
+                active_end[s] += potency[s] * end[s]
+            add_exposure(b, place, g, mean, end, time, dt)
+        add_exposure(b, place, last, active, active_end, time, dt)

@@ -6,7 +6,7 @@ import numpy as np
 
 from locokine._jit import kernel
 from locokine.biology import antigen, receptors
-from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
+from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax, smallest
 from locokine.engine import couple
 from locokine.tissue.layout import (
     CARRIERS,
@@ -39,39 +39,65 @@ ONE = np.uint64(1)
 
 @kernel
 def exchange_pass(w, n, body, host, line):
-    """Volumes and exchange coefficients of every shell, then its pressure."""
+    """Volumes, pressure and exchange coefficients of every shell."""
     for k in range(n):
         o = k * SHELL
         for s in range(W):
             x, a = load_tissue(w, o, s), load_inputs(w, o, s)
             p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
             b = load_body_outputs(body, ZERO, s)
-            e = couple.exchange(x, a, b, p, l)
-            store_exchange(w, o, s, e)
-            w[o + T.pressure + s] = couple.tissue_pressure(x, a, e, p, l)
+            store_exchange(w, o, s, couple.exchange(x, a, b, p, l))
 
 
 @kernel
-def uptake_pass(w, solute, agents, n, agent, host):
-    """Add what cells take up to the sinks, and what armed T cells secrete to the source of endogenous IL-2."""
-    for g in range(agents):
-        for k in range(n):
-            o, q = k * SHELL, (g * n + k) * SOL
-            for s in range(W):
-                p, d = load_host(host, ZERO, s), load_agent(agent[g], ZERO, s)
-                cells = w[o + T.t_all + s] + w[o + T.nk + s] + w[o + T.treg + s]
-                c = largest(solute[q + S.concentration + s], 0.0)
-                solute[q + S.sink + s] += d.potency_effector * receptors.uptake_coefficient(
-                    cells, p.uptake_most, p.uptake_kd, c
-                )
+def secretion_pass(w, solute, n, host, dt):
+    """What armed T cells that meet their targets secrete over the next `dt`: the source of endogenous IL-2 (agent 0).
+
+    Their number is taken half way on, as it has been growing: the solutes are not extrapolated.
+    """
     for k in range(n):
         o, q = k * SHELL, k * SOL
         for s in range(W):
             p = load_host(host, ZERO, s)
             noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
             targets = w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
-            making = w[o + T.t_specific + s] * targets * p.switch_endogenous
-            solute[q + S.source + s] += receptors.secretion(making, p.secretion)
+            grown = 1.0 + smallest(largest(0.5 * dt * w[o + T.t_growth + s], -0.5), 1.0)
+            making = w[o + T.t_specific + s] * grown * targets * p.switch_endogenous
+            solute[q + S.source + s] = receptors.secretion(making, p.secretion)
+
+
+@kernel
+def uptake_pass(w, solute, first, n, agent, host):
+    """How much of an agent, whose shells begin at `first`, cells take up at its present concentration."""
+    for k in range(n):
+        o, q = k * SHELL, first + k * SOL
+        for s in range(W):
+            p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
+            cells = w[o + T.t_all + s] + w[o + T.nk + s] + w[o + T.treg + s]
+            solute[q + S.uptake + s] = d.potency_effector * receptors.uptake_coefficient(
+                cells, p.uptake_most, p.uptake_kd, solute[q + S.concentration + s]
+            )
+
+
+@kernel
+def outflow_pass(solute, first, n, open_to, to_blood, to_lymph):
+    """Add up how a lesion's exchange with blood and lymph stands now: clearance (mm³/h), and amounts per h that leave."""
+    for k in range(n):
+        q = first + k * SOL
+        for s in range(W):
+            c = solute[q + S.concentration + s]
+            open_to[s] += solute[q + S.blood + s]
+            to_blood[s] += solute[q + S.blood + s] * c
+            to_lymph[s] += solute[q + S.drain + s] * c
+
+
+@kernel
+def ledger_pass(solute, first, n, ledger, dt):
+    """Enter what the cells of a lesion made of an agent."""
+    for k in range(n):
+        q = first + k * SOL
+        for s in range(W):
+            ledger[1, s] += dt * solute[q + S.source + s]
 
 
 @kernel
@@ -87,7 +113,7 @@ def drive_pass(w, solute, agents, n, agent, host, weight):
             q = (g * n + k) * SOL
             for s in range(W):
                 d = load_agent(agent[g], ZERO, s)
-                c = solute[q + S.concentration + s]
+                c = solute[q + S.mean + s]
                 w[o + T.il2 + s] += d.potency_effector * c
                 w[o + T.diagonal + s] += d.potency_endothelium * c
                 w[o + T.right + s] += d.potency_regulatory * c
@@ -139,6 +165,9 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             fluid_in = joins * p.normal_fluid_ratio
             fluid_out, protein_out = leaves * new.fluid, leaves * new.protein
             protein_in = fluid_in * p.normal_tissue_protein
+            dry, grown = couple.solids(x, l), couple.solids(new, l)
+            kept = (grown / dry - 1.0) * x.fluid * (1.0 - a.core * a.cavity)
+            w[o + T.drift + s] = (released + fluid_in - fluid_out - kept) / dt
             w[o + T.fluid + s] += fluid_in - fluid_out
             w[o + T.protein + s] += protein_in - protein_out
             lesion[L.fluid_released + s] += released
@@ -181,6 +210,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
         o = k * SHELL
         for s in range(W):
             w[o + T.diagonal + s] = w[o + T.t_all + s]
+            w[o + T.t_growth + s] = w[o + T.t_specific + s]
             w[o + T.right + s] = 0.0
             w[o + T.il2 + s] = 0.0
             w[o + T.t_all + s] = 0.0
@@ -216,6 +246,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             before, came = w[o + T.diagonal + s], w[o + T.right + s]
             mixed = w[o + T.armed + s] * before + w[o + T.il2 + s]
             w[o + T.armed + s] = mixed / (before + came + 1e-12)
+            were = w[o + T.t_growth + s]
+            w[o + T.t_growth + s] = (w[o + T.t_specific + s] - were) / (dt * (were + 1.0))
 
 
 @kernel
@@ -246,3 +278,30 @@ def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt
             carriers[q + C.transit_1 + s] = relax(first, leaving, rate, dt)
             carriers[q + C.transit_2 + s] = relax(second, rate * first, rate, dt)
             node[g * NODE + N.dendritic + s] += dt * rate * second
+
+
+@kernel
+def owed_pass(w, lesion, n, dt):
+    """What a lesion has taken from plasma and not yet been given, and how strongly its flows answer to the plasma.
+
+    The answers are its filtration per pressure in plasma (mm³/h/mmHg), as far as tissue pressure does not rise with it over
+    `dt`, and its exchange of protein per concentration (mm³/h).
+    """
+    for s in range(W):
+        fluid = lesion[L.fluid_filtered + s] - lesion[L.fluid_drained + s]
+        protein = lesion[L.protein_entered + s] - lesion[L.protein_drained + s]
+        lesion[L.fluid_owed + s] = fluid - lesion[L.fluid_from_plasma + s]
+        lesion[L.protein_owed + s] = protein - lesion[L.protein_from_plasma + s]
+        lesion[L.plasma_answer + s] = 0.0
+        lesion[L.protein_answer + s] = 0.0
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            through = w[o + T.filtration + s]
+            away = w[o + T.face_hydraulic + s] + w[o + T.lymph + s]
+            if k > 0:
+                away = away + w[o - SHELL + T.face_hydraulic + s]
+            rises = dt * through / (1.0 / w[o + T.stiffness + s] + dt * (away + through))
+            lesion[L.plasma_answer + s] += through * (1.0 - rises)
+            sieved = 1.0 - w[o + T.reflection + s]
+            lesion[L.protein_answer + s] += w[o + T.protein_ps + s] + largest(w[o + T.filtered + s], 0.0) * sieved

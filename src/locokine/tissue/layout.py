@@ -29,13 +29,14 @@ TISSUE = (
 )
 INPUTS = (
     # what a shell is told by the passes around it
-    "core", "cavity", "pressure", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_treg",
-    "t_specific", "t_all", "vessel_target", "host_target", "lesion_volume",
+    "core", "cavity", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_treg",
+    "t_specific", "t_all", "vessel_target", "host_target", "lesion_volume", "drift",
+    "t_growth",
 )
 EXCHANGE = (
     # what fluid and solutes need to know of a shell
     "volume", "strain", "leak", "filtration", "filtration_pressure", "stiffness", "lymph", "lymph_pressure",
-    "protein_ps", "surface", "flow", "reflection",
+    "protein_ps", "surface", "flow", "reflection", "pressure",
 )
 OUTPUTS = (
     # what a step of tissue biology reports
@@ -55,7 +56,7 @@ BODY = (
 )
 BODY_INPUTS = (
     "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken",
-    "homing", "recalled", "activated",
+    "homing", "recalled", "activated", "plasma_answer", "protein_answer",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",
@@ -66,7 +67,7 @@ BODY_FIELDS = BODY + BODY_INPUTS + BODY_OUTPUTS
 AGENT_POOLS = ("plasma", "peripheral", "peritoneum", "subcutis", "node")
 NODE_POOLS = ("dendritic", "naive", "dividing", "effectors", "memory")
 CARRIER_POOLS = ("antigen", "transit_1", "transit_2")
-SOLUTE = ("amount", "concentration", "face", "blood", "drain", "sink", "source")
+SOLUTE = ("amount", "concentration", "mean", "face", "blood", "drain", "sink", "uptake", "source", "weight")
 LESION_FIELDS = (
     # totals and accumulators of one lesion
     "j_viable", "j_loss", "births", "deaths_starved", "deaths_t", "deaths_lak", "deaths_macrophage",
@@ -74,7 +75,7 @@ LESION_FIELDS = (
     "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
     "fluid_injected", "fluid_released", "protein_entered", "protein_drained",
     "fluid_recruited", "fluid_left", "protein_recruited", "protein_left", "tumour_fluid_share", "cells", "baseline_cells",
-    "diameter", "homing",
+    "diameter", "homing", "fluid_owed", "protein_owed", "plasma_answer", "protein_answer",
 )
 
 Tissue = namedtuple("Tissue", TISSUE)
@@ -82,6 +83,7 @@ Inputs = namedtuple("Inputs", INPUTS)
 Exchange = namedtuple("Exchange", EXCHANGE)
 Outputs = namedtuple("Outputs", OUTPUTS)
 Blood = namedtuple("Blood", ("il2_plasma", "nk"))
+Water = namedtuple("Water", ("plasma", "interstitial", "filtered", "lymph", "fluids", "reflection"))
 Body = namedtuple("Body", BODY)
 BodyInputs = namedtuple("BodyInputs", BODY_INPUTS)
 BodyOutputs = namedtuple("BodyOutputs", BODY_OUTPUTS)

@@ -108,6 +108,8 @@ def face_conductance(w, n, cores, conductivity_core, conductivity_rim, target, o
 def step_fluid(w, lesion, n, outer_pressure, short, dt):
     """Advance interstitial fluid by `dt` (implicit in pressure); leaves face flows and filtered volumes behind.
 
+    `drift` (mm³/h) is how fast fluid becomes too much for the solids that hold it, as cells die or grow: the pressure at
+    the end of the step knows of it, or fluid would lag behind growth by a step.
     Where a shell would run dry, flows are limited so that none gives away more than 80 % of its fluid (`limit_flows`).
     """
     for k in range(n):  # forward elimination for the new pressure
@@ -121,7 +123,7 @@ def step_fluid(w, lesion, n, outer_pressure, short, dt):
             lf, ly = w[o + T.filtration + s], w[o + T.lymph + s]
             d = t + dt * (out + inward + lf + ly)
             r = t * w[o + T.pressure + s] + dt * (
-                lf * w[o + T.filtration_pressure + s] + ly * w[o + T.lymph_pressure + s]
+                lf * w[o + T.filtration_pressure + s] + ly * w[o + T.lymph_pressure + s] + w[o + T.drift + s]
             )
             if k > 0:
                 m = dt * inward / w[o - SHELL + T.diagonal + s]
@@ -254,22 +256,16 @@ def step_protein(w, lesion, n, plasma, outside, dt):
 
 
 @kernel
-def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost, around,
-                dt):
-    """Advance one solute by `dt`: diffusion and drift between shells, blood, lymph, loss, uptake, source.
-
-    `solute` holds all agents' shells, this agent's begin at `first`; `plasma` at `at_plasma` its plasma concentration.
-    Adds what left to `to_blood`, `to_lymph`, `lost` and `around` (amounts per subject; `around` is the
-    tissue beyond the rim). Upwind and implicit: the matrix is an
-    M-matrix, so nothing becomes negative, and the amounts balance to rounding.
-    """
+def solve_solute(w, solute, first, n, plasma, at_plasma, dt):
+    """Solve for the concentrations (into `right`) at which amounts leave shells with `weight` times the rates given there."""
     for k in range(n):
         o, q = k * SHELL, first + k * SOL
         for s in range(W):
             flow = w[o + T.face_flow + s]
-            g = solute[q + S.face + s]
-            d = w[o + T.fluid + s] + dt * (
-                g + largest(flow, 0.0) + solute[q + S.blood + s] + solute[q + S.drain + s] + solute[q + S.sink + s]
+            a = dt * solute[q + S.weight + s]
+            d = w[o + T.fluid + s] + a * (
+                solute[q + S.face + s] + largest(flow, 0.0) + solute[q + S.blood + s] + solute[q + S.drain + s]
+                + solute[q + S.sink + s] + solute[q + S.uptake + s]
             )
             r = solute[q + S.amount + s] + dt * (
                 solute[q + S.source + s] + solute[q + S.blood + s] * plasma[at_plasma + s]
@@ -277,9 +273,9 @@ def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost
             if k > 0:
                 inward = w[o - SHELL + T.face_flow + s]
                 h = solute[q - SOL + S.face + s]
-                d = d + dt * (h + largest(-inward, 0.0))
-                m = dt * (h + largest(inward, 0.0)) / w[o - SHELL + T.diagonal + s]
-                d = d - m * dt * (h + largest(-inward, 0.0))
+                back = a * (h + largest(-inward, 0.0))
+                m = dt * solute[q - SOL + S.weight + s] * (h + largest(inward, 0.0)) / w[o - SHELL + T.diagonal + s]
+                d = d + back - m * back
                 r = r + m * w[o - SHELL + T.right + s]
             w[o + T.diagonal + s] = d
             w[o + T.right + s] = r
@@ -287,18 +283,49 @@ def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost
         o, q = (n - ONE - j) * SHELL, first + (n - ONE - j) * SOL
         for s in range(W):
             r = w[o + T.right + s]
-            flow = w[o + T.face_flow + s]
             if j > 0:
-                r = r + dt * (solute[q + S.face + s] + largest(-flow, 0.0)) * w[o + SHELL + T.right + s]
-            c = r / w[o + T.diagonal + s]
-            w[o + T.right + s] = c
+                into = solute[q + S.face + s] + largest(-w[o + T.face_flow + s], 0.0)
+                r = r + dt * solute[q + SOL + S.weight + s] * into * w[o + SHELL + T.right + s]
+            w[o + T.right + s] = r / w[o + T.diagonal + s]
+
+
+@kernel
+def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost, around, dt):
+    """Advance one solute by `dt`: diffusion and drift between shells, blood, lymph, loss, uptake, source.
+
+    `solute` holds all agents' shells, this agent's begin at `first`; `plasma` at `at_plasma` its mean plasma concentration.
+    Adds what left to `to_blood`, `to_lymph`, `lost` and `around` (amounts per subject; `around` is the tissue beyond the
+    rim). A modified Patankar-Runge-Kutta step (Burchard, Deleersnijder & Meister 2003, doi 10.1016/S0168-9274(03)00101-6):
+    implicit Euler first, then every rate out of a shell is weighted by the mean of its concentrations before and after,
+    over that after. Second order, and as both systems are upwind M-matrices nothing becomes negative and amounts balance
+    to rounding. Leaves behind the mean concentration over the step that the flows were reckoned with.
+    """
+    for k in range(n):
+        q = first + k * SOL
+        for s in range(W):
+            solute[q + S.weight + s] = 1.0
+    solve_solute(w, solute, first, n, plasma, at_plasma, dt)
+    for k in range(n):
+        o, q = k * SHELL, first + k * SOL
+        for s in range(W):
+            before = solute[q + S.amount + s] / w[o + T.fluid + s]
+            solute[q + S.weight + s] = 0.5 + 0.5 * before / (w[o + T.right + s] + 1e-300)
+    solve_solute(w, solute, first, n, plasma, at_plasma, dt)
+    for k in range(n):
+        o, q = k * SHELL, first + k * SOL
+        for s in range(W):
+            c = w[o + T.right + s]
+            mean = solute[q + S.weight + s] * c
             solute[q + S.concentration + s] = c
+            solute[q + S.mean + s] = mean
             solute[q + S.amount + s] = c * w[o + T.fluid + s]
-            to_blood[s] += dt * solute[q + S.blood + s] * (c - plasma[at_plasma + s])
-            to_lymph[s] += dt * solute[q + S.drain + s] * c
-            lost[s] += dt * solute[q + S.sink + s] * c
-            if j == 0:
-                around[s] += dt * (solute[q + S.face + s] + largest(flow, 0.0)) * c
+            to_blood[s] += dt * solute[q + S.blood + s] * (mean - plasma[at_plasma + s])
+            to_lymph[s] += dt * solute[q + S.drain + s] * mean
+            lost[s] += dt * (solute[q + S.sink + s] + solute[q + S.uptake + s]) * mean
+    o, q = (n - ONE) * SHELL, first + (n - ONE) * SOL
+    for s in range(W):
+        out = solute[q + S.face + s] + largest(w[o + T.face_flow + s], 0.0)
+        around[s] += dt * out * solute[q + S.mean + s]
 
 
 @kernel
