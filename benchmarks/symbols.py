@@ -189,7 +189,8 @@ class _Formulas(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if module.__name__ == NAME:
             return
         if module.__name__ == f"{NAME}._jit":
-            module.law = module.kernel = lambda function: function  # type: ignore[attr-defined]
+            for name in ("law", "access", "kernel", "loop", "part", "exponent", "mantissa"):
+                setattr(module, name, lambda function: function)
             return
         text = Path(str(module.__spec__ and module.__spec__.origin)).read_text(encoding="utf-8")
         for part in ("_jit", "biology", "body", "tissue", "engine"):

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import locokine
+from locokine._jit import exponent, mantissa
 from locokine.engine import batch
 from locokine.engine.block import LEDGER, Block
 from locokine.engine.grid import Accuracy
@@ -433,7 +434,9 @@ class _Plain(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if module.__name__ == "plainkine":
             return
         if module.__name__ == "plainkine._jit":
-            module.law = module.kernel = lambda function: function  # type: ignore[attr-defined]
+            for name in ("law", "access", "kernel", "loop", "part"):
+                setattr(module, name, lambda function: function)
+            module.exponent, module.mantissa = exponent, mantissa  # type: ignore[attr-defined]
             return
         text = Path(module.__spec__.origin).read_text(encoding="utf-8")  # type: ignore[union-attr, arg-type]
         for part in ("_jit", "biology", "body", "tissue", "engine"):

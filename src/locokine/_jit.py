@@ -59,9 +59,15 @@ numba: Any = importlib.import_module("numba")  # only now: the cache folder has 
 
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # in case numba was imported before us
 
-for option in ("runtime-memory-check-threshold", "memory-check-merge-threshold", "max-dependences"):
-    # the compiler gives up vectorising a loop over subjects after a few proofs that arrays do not overlap; ours need more
-    importlib.import_module("llvmlite.binding").set_option("locokine", f"-{option}=10000")
+# numba knows that arguments may be declared not to overlap, but does not offer it as an option of its decorators
+numba.core.cpu.CPUTargetOptions.noalias = numba.core.options.TargetOptions.Mapping("noalias")
+for option in (
+    # the compiler gives up proving that arrays do not overlap after a few pairs, and would write small loops out before
+    # it asks whether they can be vectorised
+    "runtime-memory-check-threshold=10000", "memory-check-merge-threshold=10000", "max-dependences=10000",
+    "unroll-full-max-count=8",
+):
+    importlib.import_module("llvmlite.binding").set_option("locokine", f"-{option}")
 
 
 def law(function: F) -> F:
@@ -69,15 +75,32 @@ def law(function: F) -> F:
     return numba.njit(error_model="numpy", forceinline=True)(function)
 
 
+def access(function: F) -> F:
+    """Compile a reader or writer of named fields: inlined like a law, and only called by compiled code."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(error_model="numpy", forceinline=True, **options)(function)
+
+
+def _compiled(**options: Any) -> Callable[[F], F]:
+    return numba.njit(error_model="numpy", nogil=True, **options)
+
+
 def kernel(function: F) -> F:
     """Compile a loop over subjects: cached on disk, releases the interpreter's lock."""
-    return numba.njit(error_model="numpy", nogil=True, cache=True)(function)
+    return _compiled(cache=True)(function)
+
+
+def loop(function: F) -> F:
+    """Compile a loop over subjects whose arrays do not overlap: the compiler need not prove it before it vectorises.
+
+    Not for functions that are given a whole block: its `state` overlaps its parts.
+    """
+    return _compiled(noalias=True)(function)
 
 
 def part(function: F) -> F:
     """Compile a piece of a `kernel` that only compiled code calls: without the wrapper for Python, which takes long."""
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return numba.njit(error_model="numpy", nogil=True, **options)(function)
+    return _compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 def exponent(x: Any) -> Any:

@@ -51,13 +51,12 @@ def krogh_drop(consumption: float, diffusion: float, radius: float, vessel: floa
 def reach(drop: float, consumption: float, diffusion: float, vessel: float) -> float:
     """Radius in mm that one vessel can keep above the threshold: `krogh_drop` solved for the radius.
 
-    With y = (R/r)²: y ln y - y + 1 = K; Newton's step y <- (y - 1 + K)/ln y converges from above.
+    With y = (R/r)²: y ln y - y + 1 = K. From a start within 3 % for K between 1e-5 and 1e5, two of Newton's steps
+    y <- (y - 1 + K)/ln y leave an error below 1e-4.
     """
     k = 4.0 * diffusion * positive(drop, 0.05) / (largest(consumption, 1.0) * vessel * vessel)
     k = smallest(k, 1e5)
-    y = 1.2 + sqrt(2.0 * k) + 1.2 * k / (1.0 + log(1.0 + k))
-    y = (y - 1.0 + k) / log(y)
-    y = (y - 1.0 + k) / log(y)
+    y = 1.00405 + sqrt(2.0 * k) + 1.63988 * k / (2.38913 + log(16.53577 + k))
     y = (y - 1.0 + k) / log(y)
     y = (y - 1.0 + k) / log(y)
     return vessel * sqrt(y)

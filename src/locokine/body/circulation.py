@@ -7,8 +7,8 @@ capillary leak under high-dose IL-2 from Textor 1987 and Lee 1989. All volumes i
 from __future__ import annotations
 
 from locokine._jit import law
-from locokine.biology.fluid import oncotic_slope
 from locokine.biology.arithmetic import hill, largest, positive, power, smallest
+from locokine.biology.fluid import oncotic_slope
 
 
 @law

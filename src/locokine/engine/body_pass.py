@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel, law
+from locokine._jit import law, loop
 from locokine.biology import node as node_laws
 from locokine.biology import receptors
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
 from locokine.engine import couple
 from locokine.tissue.layout import (
     NODE,
-    POOLS,
     A,
     B,
     L,
@@ -29,7 +28,7 @@ from locokine.tissue.layout import (
 ZERO = np.uint64(0)
 
 
-@kernel
+@loop
 def outputs_pass(body, host):
     """What follows from the body's state at once (pressure, resistance, leak index)."""
     for s in range(W):
@@ -52,7 +51,7 @@ def two_compartments(x, y, gained, k10, k12, k21, dt):
     return x2, y2, u * x2
 
 
-@kernel
+@loop
 def predict_plasma(pools, first, plasma, at, host, agent, rate, open_to, to_blood, to_lymph, dt):
     """Mean plasma concentration over the step if what leaves the lesions stays as it is: what their exchange is given.
 
@@ -71,7 +70,18 @@ def predict_plasma(pools, first, plasma, at, host, agent, rate, open_to, to_bloo
         plasma[at + s] = mean / p.central_volume
 
 
-@kernel
+@loop
+def lesions_pass(pools, first, ledger, made, blood, lymph, lost, around, dt):
+    """Enter into the ledger what left all lesions; what went beyond their rims joins the depot under the skin."""
+    for s in range(W):
+        ledger[1, s] += dt * made[s]
+        ledger[2, s] += blood[s]
+        ledger[3, s] += lymph[s]
+        ledger[4, s] += lost[s]
+        pools[first + A.subcutis + s] += around[s]
+
+
+@loop
 def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, rate, from_tissue, from_lymph, into_node,
                cells, entered, ledger, dt):
     """Advance one agent outside the lesions: depots → node and plasma ⇄ periphery, clearance.
@@ -121,7 +131,7 @@ def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, ra
         ledger[6, s] += dt * k10 * held
 
 
-@kernel
+@loop
 def body_drive_pass(body, mean_plasma, mean_node, agents, agent, host, weight):
     """Add `weight` times what IL-2 in plasma and node drives to the running means."""
     for s in range(W):
@@ -145,7 +155,7 @@ def body_drive_pass(body, mean_plasma, mean_node, agents, agent, host, weight):
         body[B.occupied_treg + s] += weight * hill(regulatory, p.treg_kd)
 
 
-@kernel
+@loop
 def clear_body_drives(body):
     """Start new running means."""
     for s in range(W):
@@ -157,7 +167,7 @@ def clear_body_drives(body):
         body[B.occupied_treg + s] = 0.0
 
 
-@kernel
+@loop
 def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, returned, dt):
     """Specific T cells of every antigen in the node and in blood; memory once the antigen is gone.
 
@@ -200,7 +210,7 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, r
             node[q + N.memory + s] = memory * decay(p.memory_loss * dt) + formed
 
 
-@kernel
+@loop
 def node_cells(node, host, antigens, cells, made):
     """Dividing T cells in the node, and the IL-2 that they make, amount per h."""
     for s in range(W):
@@ -211,7 +221,7 @@ def node_cells(node, host, antigens, cells, made):
         made[s] = p.switch_endogenous * receptors.secretion(cells[s], p.secretion)
 
 
-@kernel
+@loop
 def demand_pass(body, host, lesion, dt):
     """Add what a lesion has taken from the plasma and not yet been given, and how its taking answers to the plasma."""
     for s in range(W):
@@ -225,7 +235,7 @@ def demand_pass(body, host, lesion, dt):
         body[B.protein_answer + s] += lesion[L.protein_answer + s]
 
 
-@kernel
+@loop
 def advance_pass(body, host, volume, protein, dt):
     """One step of the circulation; `volume` and `protein` get the changes of plasma."""
     for s in range(W):
@@ -235,7 +245,7 @@ def advance_pass(body, host, volume, protein, dt):
         store_body(body, ZERO, s, new)
 
 
-@kernel
+@loop
 def supply_pass(lesion, volume, protein, dt):
     """Give a lesion from the plasma what it was owed, more or less as the plasma rose or fell; the rest stays owed.
 

@@ -343,8 +343,8 @@ def advance_body(x, u, o, p, dt):
     move = advance_water(x, u, o, p, dt)
     protein_p, protein_i = advance_protein(x, u, o, p, move, dt)
     need = p.switch_support * p.supportive_care
-    pressor = relax(x.pressor, need * circulation.demand(o.pressure, p.pressor_target * p.arterial_pressure, circulation.DEMAND_WIDTH)
-                    / 2.0, 0.5, dt)
+    wanted = circulation.demand(o.pressure, p.pressor_target * p.arterial_pressure, circulation.DEMAND_WIDTH)
+    pressor = relax(x.pressor, need * wanted / 2.0, 0.5, dt)
     # lymphocytes of the blood
     division = p.nk_division * u.occupied
     nk_source = p.nk_turnover * p.nk_blood * p.blood_volume * (1.0 + p.nk_marrow * u.occupied)

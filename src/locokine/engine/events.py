@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from locokine._jit import kernel
+from locokine._jit import kernel, part
 from locokine.biology.arithmetic import largest
 from locokine.biology.extinction import exponent
 from locokine.biology.fluid import oncotic_interstitial, oncotic_plasma
@@ -33,7 +33,7 @@ PALPABLE = 2.0
 """Diameter in mm below which a deposit cannot be felt."""
 
 
-@kernel
+@part
 def note(b, s, time, kind, lesion, value):
     """Write one entry into the event log of subject `s`."""
     at = int(b.logged[s])
@@ -117,7 +117,7 @@ def implant(b, plan, l, time):
         note(b, s, time, 0, l, cells)
 
 
-@kernel
+@part
 def grade_pass(b, plan, time, dt):
     """Present toxicity grades of every host (order of `body.grades.TERMS`), and the worst so far once treated."""
     for s in range(W):
@@ -146,7 +146,7 @@ def grade_pass(b, plan, time, dt):
             b.worst[g, s] = largest(b.worst[g, s], alive * b.treated[s] * b.grade[g, s])
 
 
-@kernel
+@part
 def grade_of(b, term, s):
     """Present grade of a term of `block.TERMS` for subject `s`; "any" is the worst systemic term."""
     if term == 1:
@@ -154,7 +154,7 @@ def grade_of(b, term, s):
     return b.grade[term - 2, s]
 
 
-@kernel
+@part
 def all_clear(b, plan, dose, s):
     """Whether every lesion this dose is meant for (all lesions for a systemic dose) is extinct or not palpable."""
     for l in range(b.lesion.shape[0]):
@@ -166,7 +166,7 @@ def all_clear(b, plan, dose, s):
     return True
 
 
-@kernel
+@part
 def allowed(b, plan, dose, s, time):
     """Whether the rules of the dose's course let it be given now; ends the course where they say so."""
     course = plan.dose_course[dose]
@@ -189,7 +189,7 @@ def allowed(b, plan, dose, s, time):
     return True
 
 
-@kernel
+@part
 def core_room(w, cores, p, s):
     """Volume in mm³ that the tumour still takes in before it is as full as tissue gets."""
     room = 0.0
@@ -200,7 +200,7 @@ def core_room(w, cores, p, s):
     return room
 
 
-@kernel
+@part
 def rim_room(w, cores, n, p, s):
     """Volume in mm³ that the rim still takes in; what does not fit spreads in the subcutis around it."""
     room = 0.0
@@ -211,7 +211,7 @@ def rim_room(w, cores, n, p, s):
     return room
 
 
-@kernel
+@part
 def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
     """Put an injection into one lesion: a pool from the centre outward, what does not fit flows back to the rim."""
     w, lesion, solute = b.tissue[l], b.lesion[l], b.solute[l]
@@ -259,7 +259,7 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
     b.injected[l, s] = 1.0
 
 
-@kernel
+@part
 def infuse(b, plan, dose):
     """Add a running infusion to the rates of this step."""
     for s in range(W):
@@ -314,7 +314,7 @@ def give(b, plan, dose, s, time):
     note(b, s, time, 3, agent, amount)
 
 
-@kernel
+@part
 def extinction(b, plan, time):
     """Set the clonogens of a lesion to zero once its probability of extinction passes the subject's draw."""
     for l in range(b.lesion.shape[0]):
@@ -350,7 +350,7 @@ def extinction(b, plan, time):
                     note(b, s, time, 2, -1, 0.0)
 
 
-@kernel
+@part
 def deaths(b, plan, time):
     """Death from toxicity or from tumour load; returns how many hosts are alive."""
     alive = 0

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from locokine._jit import kernel
+from locokine._jit import loop
 from locokine.biology.arithmetic import largest, smallest
-from locokine.tissue.layout import BODY, BODY_FIELDS, LESION_FIELDS, TISSUE, TISSUE_FIELDS, WIDTH, W
+from locokine.tissue.layout import BODY, BODY_FIELDS, TISSUE, TISSUE_FIELDS, W
 
 Rows = NDArray[np.int64]
 STOCK, LEVEL, ACCOUNT = 1, 2, 3
@@ -55,7 +55,7 @@ def _span(part: tuple[int, int]) -> tuple[int, int]:
     return part[0], part[0] + part[1]
 
 
-@kernel
+@loop
 def keep(state, rows, store):
     """Copy the rows of the state into a store."""
     for i in range(rows.shape[0]):
@@ -64,7 +64,7 @@ def keep(state, rows, store):
             store[to + s] = state[at + s]
 
 
-@kernel
+@loop
 def put(state, rows, store):
     """Copy a store back into the state."""
     for i in range(rows.shape[0]):
@@ -73,7 +73,7 @@ def put(state, rows, store):
             state[at + s] = store[to + s]
 
 
-@kernel
+@loop
 def average(state, rows, store):
     """Replace rows of the state by the mean with what a store holds."""
     for i in range(rows.shape[0]):
@@ -82,7 +82,7 @@ def average(state, rows, store):
             state[at + s] = 0.5 * (state[at + s] + store[to + s])
 
 
-@kernel
+@loop
 def combine(state, rows, kinds, before, halves, end_time, time, share):
     """State from a whole step (now in `state`) and two half steps; hosts that died before `time` stay as they were.
 

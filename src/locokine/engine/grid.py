@@ -1,7 +1,7 @@
 """The time grid, made before the run from the protocol: the same for all subjects of an arm.
 
-After each dose or implantation steps grow in proportion to the time since, from `biology` to `longest`; each is two halves, in which the
-solutes take fine steps that grow in the same way from `shortest`. Every dose, implantation and output time is a grid
+After each dose or implantation steps grow in proportion to the time since, from `biology` to `longest`; each is two halves,
+in which the solutes take fine steps that grow in the same way from `shortest`. Every dose, implantation and output time is a grid
 point. The grid covers every possible dose: rules only skip doses.
 """
 
@@ -21,10 +21,10 @@ from locokine.errors import InputError
 class Accuracy:
     """How finely time and space are cut; the defaults are chosen by the published error test (docs/verification)."""
 
-    longest: float = 4.0
+    longest: float = 4.0 / 3.0
     shortest: float = 1.0 / 60.0
-    growth: float = 0.25
-    biology: float = 0.25
+    growth: float = 0.1
+    biology: float = 0.1
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel
+from locokine._jit import kernel, part
 from locokine.engine import body_pass, events, extrapolate, report_pass, tissue_pass
 from locokine.tissue import shells
-from locokine.tissue.layout import CARRIERS, POOLS, SHELL, SOL, A, B, C, L, S, T, W, load_host
+from locokine.tissue.layout import CARRIERS, POOLS, SHELL, SOL, B, C, L, T, W, load_host
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 
 
-@kernel
+@part
 def remember_rest(b, plan, l):
     """Keep the tumour's fluid share before the first dose: oedema is what exceeds it."""
     w, lesion = b.tissue[l], b.lesion[l]
@@ -28,7 +28,7 @@ def remember_rest(b, plan, l):
         lesion[L.tumour_fluid_share + s] = min(fluid / volume, 0.99)
 
 
-@kernel
+@part
 def move_fluid(b, plan, l, dt):
     """Fluid and protein of one lesion over `dt`."""
     w, lesion, n, cores = b.tissue[l], b.lesion[l], plan.shells, plan.cores
@@ -100,13 +100,7 @@ def fine_step(b, plan, time, h, weight, present):
                 shells.step_solute(b.tissue[l], b.solute[l], first, plan.shells, b.plasma, g * W, blood, lymph, lost,
                                    around, h)
                 tissue_pass.ledger_pass(b.solute[l], first, plan.shells, ledger, h)
-        pools = b.pools
-        for s in range(W):
-            ledger[1, s] += h * made[s]
-            ledger[2, s] += blood[s]
-            ledger[3, s] += lymph[s]
-            ledger[4, s] += lost[s]
-            pools[g * POOLS + A.subcutis + s] += around[s]
+        body_pass.lesions_pass(b.pools, g * POOLS, ledger, made, blood, lymph, lost, around, h)
         body_pass.pools_pass(b.pools, g * POOLS, b.plasma, b.mean_plasma, b.mean_node, g * W, b.host, b.agent[g],
                              b.rate[g], blood, lymph, made, cells, b.entered[g], ledger, h)
     for l in range(b.tissue.shape[0]):
@@ -167,7 +161,7 @@ def slow_step(b, plan, time, dt):
             body_pass.supply_pass(b.lesion[l], volume, protein, dt)
 
 
-@kernel
+@part
 def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, fields):
     """Write what is due at grid point `i`: columns `daily` or `series` of the output, and fields; the dead stay nan."""
     if daily < 0 and series < 0 and field < 0:
@@ -201,7 +195,7 @@ def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, 
                     fields[:, l, field, :, s] = np.nan
 
 
-@kernel
+@part
 def half_step(b, plan, time, dt, first, last, present):
     """Everything over `dt`, the solutes in the fine steps `first` to `last`: first order in `dt`."""
     body_pass.outputs_pass(b.body, b.host)
@@ -215,7 +209,7 @@ def half_step(b, plan, time, dt, first, last, present):
     slow_step(b, plan, time, dt)
 
 
-@kernel
+@part
 def whole_step(b, plan, time, dt):
     """Everything but the solutes over `dt`, with the mean drives that the half steps have seen."""
     body_pass.outputs_pass(b.body, b.host)
@@ -226,7 +220,7 @@ def whole_step(b, plan, time, dt):
     slow_step(b, plan, time, dt)
 
 
-@kernel
+@part
 def step(b, plan, i, time, dt, present):
     """One step, second order by extrapolation: twice the result of two half steps less that of one whole step."""
     extrapolate.keep(b.state, b.rows, b.before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel
+from locokine._jit import kernel, loop, part
 from locokine.biology.arithmetic import largest
 from locokine.engine.variables import LESION
 from locokine.tissue.layout import (
@@ -142,7 +142,7 @@ def report_body(b, plan, out):
         out[20, s] = o.organ_leak
 
 
-@kernel
+@part
 def report_field(b, plan, l, out):
     """Shell by shell quantities of lesion `l` into `out` (variables, shells, WIDTH)."""
     w = b.tissue[l]
@@ -167,77 +167,84 @@ def report_field(b, plan, l, out):
             out[11, k, s] = w[o + T.erythrocytes + s] / volume
 
 
-@kernel
-def add_exposure(b, place, g, concentration, end, time, dt):
-    """Enter a mean concentration over `dt`, and that at its end, of one agent (or all: the last row) at one place."""
-    auc, peak, end_time = b.auc[place, g], b.peak[place, g], b.end_time
+@loop
+def add_exposure(auc, peak, mean, end, end_time, time, dt):
+    """Enter a mean concentration over `dt`, and that at its end; nothing for the dead."""
     for s in range(W):
-        here = concentration[s] if end_time[s] >= time else 0.0
-        top = end[s] if end_time[s] >= time else 0.0
-        auc[s] += dt * here
-        peak[s] = largest(peak[s], top)
+        alive = 1.0 * (end_time[s] >= time)
+        auc[s] += alive * dt * mean[s]
+        peak[s] = largest(peak[s], alive * end[s])
 
 
-@kernel
-def lesion_concentration(b, plan, g, first, last, time):
-    """Mean concentrations of an agent in shells `first` to `last`, averaged over lesions: over the step, and at its end."""
-    lesions = b.tissue.shape[0]
-    mean, end, part, final, fluid = b.scratch[8], b.scratch[9], b.scratch[10], b.scratch[11], b.scratch[12]
-    count = 0.0
+@loop
+def add_active(active, active_end, mean, end, potency):
+    """Add an agent's share to receptor-active IL-2."""
     for s in range(W):
-        mean[s] = 0.0
-        end[s] = 0.0
-    for l in range(lesions):
-        if time < plan.implant_time[l]:
-            continue
-        count += 1.0
-        w, solute = b.tissue[l], b.solute[l]
+        active[s] += potency[s] * mean[s]
+        active_end[s] += potency[s] * end[s]
+
+
+@loop
+def add_lesion(mean, end, part, final, fluid, w, solute, at, first, last, count):
+    """Add the mean concentrations of an agent (its shells begin at `at`) in shells `first` to `last`, over `count` lesions."""
+    for s in range(W):
+        part[s] = 0.0
+        final[s] = 0.0
+        fluid[s] = 1e-12
+    for k in range(first, last):
+        o, q = k * SHELL, at + k * SOL
         for s in range(W):
-            part[s] = 0.0
-            final[s] = 0.0
-            fluid[s] = 1e-12
-        for k in range(first, last):
-            o, q = k * SHELL, (np.uint64(g) * plan.shells + k) * SOL
-            for s in range(W):
-                part[s] += solute[q + S.mean + s] * w[o + T.fluid + s]
-                final[s] += solute[q + S.amount + s]
-                fluid[s] += w[o + T.fluid + s]
-        for s in range(W):
-            mean[s] += part[s] / fluid[s]
-            end[s] += final[s] / fluid[s]
+            part[s] += solute[q + S.mean + s] * w[o + T.fluid + s]
+            final[s] += solute[q + S.amount + s]
+            fluid[s] += w[o + T.fluid + s]
     for s in range(W):
-        mean[s] /= max(count, 1.0)
-        end[s] /= max(count, 1.0)
+        mean[s] += part[s] / (fluid[s] * count)
+        end[s] += final[s] / (fluid[s] * count)
 
 
-@kernel
+@loop
+def blood_concentration(mean, end, mean_of, end_of, at):
+    """Mean and final concentration of an agent in plasma."""
+    for s in range(W):
+        mean[s] = mean_of[at + s]
+        end[s] = end_of[at + s]
+
+
+@loop
+def node_concentration(mean, end, mean_of, pools, at, first, host):
+    """Mean and final concentration of an agent in the node."""
+    for s in range(W):
+        p = load_host(host, ZERO, s)
+        mean[s] = mean_of[at + s]
+        end[s] = pools[first + A.node + s] / p.node_volume
+
+
+@part
 def track_exposure(b, plan, time, dt):
     """Peak and area under the curve of every agent and of active IL-2 in tumour, rim, node and plasma."""
     last = b.peak.shape[1] - 1
-    active, active_end, mean, end = b.scratch[13], b.scratch[14], b.scratch[8], b.scratch[9]
+    mean, end, active, active_end = b.scratch[8], b.scratch[9], b.scratch[10], b.scratch[11]
+    count = 0.0
+    for l in range(b.tissue.shape[0]):
+        if time >= plan.implant_time[l]:
+            count += 1.0
     for place in range(4):
-        for s in range(W):
-            active[s] = 0.0
-            active_end[s] = 0.0
+        active[:] = 0.0
+        active_end[:] = 0.0
         for g in range(plan.agents):
-            if place == 0:
-                lesion_concentration(b, plan, g, ZERO, plan.cores, time)
-            elif place == 1:
-                lesion_concentration(b, plan, g, plan.cores, plan.shells, time)
+            at = g * W
+            mean[:] = 0.0
+            end[:] = 0.0
+            if place < 2:
+                first, stop = (ZERO, plan.cores) if place == 0 else (plan.cores, plan.shells)
+                for l in range(b.tissue.shape[0]):
+                    if time >= plan.implant_time[l]:
+                        add_lesion(mean, end, b.scratch[12], b.scratch[13], b.scratch[14], b.tissue[l], b.solute[l],
+                                   g * plan.shells * SOL, first, stop, count)
+            elif place == 2:
+                node_concentration(mean, end, b.mean_node, b.pools, at, g * POOLS, b.host)
             else:
-                at = np.uint64(g) * W
-                pools, host = b.pools, b.host
-                for s in range(W):
-                    p = load_host(host, ZERO, s)
-                    if place == 2:
-                        mean[s] = b.mean_node[at + s]
-                        end[s] = pools[np.uint64(g) * POOLS + A.node + s] / p.node_volume
-                    else:
-                        mean[s] = b.mean_plasma[at + s]
-                        end[s] = b.plasma[at + s]
-            potency = b.potency[g]
-            for s in range(W):
-                active[s] += potency[s] * mean[s]
-                active_end[s] += potency[s] * end[s]
-            add_exposure(b, place, g, mean, end, time, dt)
-        add_exposure(b, place, last, active, active_end, time, dt)
+                blood_concentration(mean, end, b.mean_plasma, b.plasma, at)
+            add_active(active, active_end, mean, end, b.potency[g])
+            add_exposure(b.auc[place, g], b.peak[place, g], mean, end, b.end_time, time, dt)
+        add_exposure(b.auc[place, last], b.peak[place, last], active, active_end, b.end_time, time, dt)

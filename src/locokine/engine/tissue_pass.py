@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel
+from locokine._jit import loop
 from locokine.biology import antigen, receptors
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax, smallest
 from locokine.engine import couple
@@ -37,7 +37,7 @@ ZERO = np.uint64(0)
 ONE = np.uint64(1)
 
 
-@kernel
+@loop
 def exchange_pass(w, n, body, host, line):
     """Volumes, pressure and exchange coefficients of every shell."""
     for k in range(n):
@@ -49,7 +49,7 @@ def exchange_pass(w, n, body, host, line):
             store_exchange(w, o, s, couple.exchange(x, a, b, p, l))
 
 
-@kernel
+@loop
 def secretion_pass(w, solute, n, host, dt):
     """What armed T cells that meet their targets secrete over the next `dt`: the source of endogenous IL-2 (agent 0).
 
@@ -66,7 +66,7 @@ def secretion_pass(w, solute, n, host, dt):
             solute[q + S.source + s] = receptors.secretion(making, p.secretion)
 
 
-@kernel
+@loop
 def uptake_pass(w, solute, first, n, agent, host):
     """How much of an agent, whose shells begin at `first`, cells take up at its present concentration."""
     for k in range(n):
@@ -79,7 +79,7 @@ def uptake_pass(w, solute, first, n, agent, host):
             )
 
 
-@kernel
+@loop
 def outflow_pass(solute, first, n, open_to, to_blood, to_lymph):
     """Add up how a lesion's exchange with blood and lymph stands now: clearance (mm³/h), and amounts per h that leave."""
     for k in range(n):
@@ -91,7 +91,7 @@ def outflow_pass(solute, first, n, open_to, to_blood, to_lymph):
             to_lymph[s] += solute[q + S.drain + s] * c
 
 
-@kernel
+@loop
 def ledger_pass(solute, first, n, ledger, dt):
     """Enter what the cells of a lesion made of an agent."""
     for k in range(n):
@@ -100,7 +100,7 @@ def ledger_pass(solute, first, n, ledger, dt):
             ledger[1, s] += dt * solute[q + S.source + s]
 
 
-@kernel
+@loop
 def drive_pass(w, solute, agents, n, agent, host, weight):
     """Add `weight` times the saturations that IL-2 drives to the running means, and keep the active concentration."""
     for k in range(n):
@@ -129,7 +129,7 @@ def drive_pass(w, solute, agents, n, agent, host, weight):
             w[o + T.g_treg + s] += weight * hill(w[o + T.right + s], p.treg_kd)
 
 
-@kernel
+@loop
 def clear_drives(w, n):
     """Start new running means."""
     for k in range(n):
@@ -143,7 +143,7 @@ def clear_drives(w, n):
             w[o + T.g_treg + s] = 0.0
 
 
-@kernel
+@loop
 def biology_pass(w, lesion, n, cores, body, host, line, dt):
     """One step of tissue biology in every shell; host tissue joining or leaving the rim brings its fluid along."""
     for s in range(W):
@@ -183,7 +183,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             lesion[L.homing + s] += out.homing
 
 
-@kernel
+@loop
 def clonogen_pass(w, lesion, n, dt):
     """Births per clonogen, accumulated for the probability of extinction; antigen-loss cells share the birth rate."""
     for s in range(W):
@@ -200,7 +200,7 @@ def clonogen_pass(w, lesion, n, dt):
         lesion[L.j_loss + s] += per_cell / loss
 
 
-@kernel
+@loop
 def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing, returned, dt):
     """Specific T cells of every antigen in every shell: arrival from blood, division, departure, death.
 
@@ -250,7 +250,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             w[o + T.t_growth + s] = (w[o + T.t_specific + s] - were) / (dt * (were + 1.0))
 
 
-@kernel
+@loop
 def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt):
     """Antigen and danger of one lesion; dendritic cells that carry each antigen to the node."""
     for s in range(W):
@@ -280,7 +280,7 @@ def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt
             node[g * NODE + N.dendritic + s] += dt * rate * second
 
 
-@kernel
+@loop
 def owed_pass(w, lesion, n, dt):
     """What a lesion has taken from plasma and not yet been given, and how strongly its flows answer to the plasma.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from locokine._jit import law
+from locokine._jit import access
 
 WIDTH = 16
 """Subjects in a block."""
@@ -115,7 +115,7 @@ def loader(kind: type, first: int) -> Callable[..., Any]:
     items = ", ".join(f"array[offset + U({(first + i) * WIDTH}) + s]" for i in range(len(names)))
     space: dict[str, Any] = {"Kind": kind, "U": np.uint64}
     exec(f"def load(array, offset, s):\n    return Kind({items})\n", space)
-    return law(space["load"])
+    return access(space["load"])
 
 
 def storer(kind: type, first: int) -> Callable[..., None]:
@@ -126,7 +126,7 @@ def storer(kind: type, first: int) -> Callable[..., None]:
     )
     space: dict[str, Any] = {"U": np.uint64}
     exec(f"def store(array, offset, s, value):\n{lines}\n", space)
-    return law(space["store"])
+    return access(space["store"])
 
 
 _AT_INPUTS = len(TISSUE)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel, law
+from locokine._jit import law, loop
 from locokine.biology.arithmetic import exp, largest, power, smallest
 from locokine.tissue.layout import SHELL, SOL, L, S, T, W
 
@@ -34,7 +34,7 @@ def rim_share(inside: float, rims: float) -> float:
     return (2.0**inside - 1.0) / (2.0**rims - 1.0)
 
 
-@kernel
+@loop
 def place_shells(w, lesion, n, cores, thickness):
     """Radii, face areas and half distances of every shell from its volume; radius and volume of the lesion.
 
@@ -80,7 +80,7 @@ def place_shells(w, lesion, n, cores, thickness):
                 w[o + T.host_target + s] = (outer * outer * outer - inner * inner * inner) / 0.238732414637843
 
 
-@kernel
+@loop
 def face_conductance(w, n, cores, conductivity_core, conductivity_rim, target, outside):
     """Conductance of every face for a flux with the given conductivities, written to field `target` of the shells.
 
@@ -104,7 +104,7 @@ def face_conductance(w, n, cores, conductivity_core, conductivity_rim, target, o
             w[o + target + s] = g
 
 
-@kernel
+@loop
 def step_fluid(w, lesion, n, outer_pressure, short, dt):
     """Advance interstitial fluid by `dt` (implicit in pressure); leaves face flows and filtered volumes behind.
 
@@ -167,7 +167,7 @@ def step_fluid(w, lesion, n, outer_pressure, short, dt):
         lesion[L.fluid_left + s] += dt * w[last + T.face_flow + s]
 
 
-@kernel
+@loop
 def limit_flows(w, n, dt, short):
     """Scale the flows out of each shell so that it keeps a fifth of its fluid, in subjects where one would run dry.
 
@@ -210,7 +210,7 @@ def limit_flows(w, n, dt, short):
             w[o + T.face_flow + s] = giver * largest(flow, 0.0) - taker * largest(-flow, 0.0)
 
 
-@kernel
+@loop
 def step_protein(w, lesion, n, plasma, outside, dt):
     """Advance interstitial protein: carried by the fluid, filtered and exchanged with plasma, drained by lymph."""
     for k in range(n):
@@ -255,7 +255,7 @@ def step_protein(w, lesion, n, plasma, outside, dt):
                 lesion[L.protein_left + s] += dt * (largest(flow, 0.0) * c - largest(-flow, 0.0) * outside[s])
 
 
-@kernel
+@loop
 def solve_solute(w, solute, first, n, plasma, at_plasma, dt):
     """Solve for the concentrations (into `right`) at which amounts leave shells with `weight` times the rates given there."""
     for k in range(n):
@@ -289,7 +289,7 @@ def solve_solute(w, solute, first, n, plasma, at_plasma, dt):
             w[o + T.right + s] = r / w[o + T.diagonal + s]
 
 
-@kernel
+@loop
 def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost, around, dt):
     """Advance one solute by `dt`: diffusion and drift between shells, blood, lymph, loss, uptake, source.
 
@@ -328,7 +328,7 @@ def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost
         around[s] += dt * out * solute[q + S.mean + s]
 
 
-@kernel
+@loop
 def set_solute(w, solute, first, n, cores, agent_diffusion, agent_diffusion_rim, permeability, permeability_rim,
                degradation, cavity, wall, outside):
     """Coefficients of one solute from the state of the shells, once per step of biology.
