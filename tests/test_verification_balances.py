@@ -172,9 +172,9 @@ def test_the_body_exchanges_water_and_protein_and_makes_none() -> None:
         x = x._replace(
             plasma_volume=1.1 * p.plasma_volume, interstitial_volume=1.2 * p.interstitial_volume, e_direct=0.4
         )
-        u = u._replace(fluid_taken=0.0, protein_taken=0.0)
+        u = u._replace(fluid_taken=0.0, protein_taken=0.0, plasma_answer=0.0, protein_answer=0.0)
         p = p._replace(intake=0.0, supportive_care=0.0, protein_synthesis=0.0, protein_loss=0.0)
-        y = couple.advance_body(x, u, couple.read_body(x, p), p, 0.5)
+        y, _, _ = couple.advance_body(x, u, couple.read_body(x, p), p, 0.5)
         assert y.plasma_volume != x.plasma_volume
         assert y.plasma_volume + y.interstitial_volume == pytest.approx(
             x.plasma_volume + x.interstitial_volume, rel=1e-12
@@ -185,15 +185,22 @@ def test_the_body_exchanges_water_and_protein_and_makes_none() -> None:
 
 
 def test_lesions_take_their_water_and_protein_from_the_plasma() -> None:
-    """What vessels and lymph of the lesions took from plasma, they handed over: ledger of the lesions = sum told."""
+    """What vessels and lymph of the lesions took from plasma they hand over, but for what they are owed.
+
+    A lesion may owe or be owed what flows in a fraction of a step: below 1 % of all the plasma has.
+    """
     opened = open_run(everything("two lesions"))
+    whole = {"fluid_from_plasma": opened.host("plasma_volume")}
+    whole["protein_from_plasma"] = whole["fluid_from_plasma"] * opened.host("plasma_protein")
     for name, gains in (
         ("fluid_from_plasma", ("fluid_filtered", "fluid_drained")),
         ("protein_from_plasma", ("protein_entered", "protein_drained")),
     ):
         alive = opened.block.end_time == np.inf
         taken = opened.total(gains[0]) - opened.total(gains[1])
-        np.testing.assert_array_equal(opened.total(name)[:, alive], taken[:, alive])
+        owed = np.abs(opened.total(name) - taken) / whole[name]
+        assert owed[:, alive].max() < 0.01, name
+        assert np.abs(taken[:, alive]).max() > 0.0
 
 
 def test_a_host_at_rest_stays_at_rest() -> None:

@@ -173,16 +173,18 @@ def test_population_has_the_spread_of_its_records() -> None:
 
 # --- stale code ------------------------------------------------------------------------------------------------------
 
+ASKING = """
+from locokine._jit import kernel
+from locokine.biology.receptors import secretion
+
+@kernel
+def ask(cells):
+    return secretion(cells, 2.0)
+"""
 ASK = """
-import numpy as np
-from locokine.engine.body_pass import node_cells
-from locokine.tissue import layout
+from asking import ask
 from locokine._jit import cache_folder
-node = np.full(len(layout.NODE_POOLS) * layout.WIDTH, 1e9)
-host = np.ones(len(layout.Host._fields) * layout.WIDTH)
-made = np.zeros(layout.WIDTH)
-node_cells(node, host, np.uint64(1), np.zeros(layout.WIDTH), made)
-print(repr(float(made[0])), sum(node_cells.stats.cache_hits.values()), cache_folder().name)
+print(repr(ask(1e9)), sum(ask.stats.cache_hits.values()), cache_folder().name)
 """
 
 
@@ -194,6 +196,7 @@ def test_an_edited_law_is_seen_by_compiled_code(tmp_path: Path) -> None:
     """
     shutil.copytree(PACKAGE, tmp_path / "locokine", ignore=shutil.ignore_patterns("__pycache__", "examples"))
     (tmp_path / "locokine" / "examples").mkdir()
+    (tmp_path / "asking.py").write_text(ASKING, encoding="utf-8")
     environment = {
         **os.environ,
         "PYTHONPATH": str(tmp_path),

@@ -38,7 +38,7 @@ BODY_OF = {
     "leak_lymphocyte": {"e_lymphocyte"},
     "systemic_leak": {"e_direct", "e_lymphocyte"},
     "vasodilation": {"resistance_drop"},
-    "support": {"pressor", "fluids_given", "plasma_volume"},
+    "support": {"pressor", "fluids_given", "plasma_volume", "interstitial_volume"},
 }
 NODE_OF = {"priming": {"dividing", "naive"}, "memory": {"memory"}}
 
@@ -149,8 +149,8 @@ def test_one_step_of_the_body(opened: Opened, switch: str) -> None:
     v = state(opened, 2)
     p = v["p"]._replace(supportive_care=1.0, fluids_most=100.0)
     o = couple.read_body(v["body"], p)._replace(pressure=60.0)
-    on = couple.advance_body(v["body"], v["told"], o, p, 0.5)
-    without = couple.advance_body(v["body"], v["told"], o, off(p, switch), 0.5)
+    on = couple.advance_body(v["body"], v["told"], o, p, 0.5)[0]
+    without = couple.advance_body(v["body"], v["told"], o, off(p, switch), 0.5)[0]
     assert changed(on, without) == BODY_OF.get(switch, set())
 
 
@@ -210,9 +210,10 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
         view[:, 0] = 1e6
         solute = b.solute[0].reshape(-1, len(layout.SOLUTE), WIDTH)
         solute[:, layout.SOLUTE.index("source")] = 0.0
-        tissue_pass.uptake_pass(b.tissue[0], b.solute[0], plan.agents, plan.shells, b.agent, b.host)
+        tissue_pass.secretion_pass(b.tissue[0], b.solute[0], plan.shells, b.host, 0.5)
+        tissue_pass.uptake_pass(b.tissue[0], b.solute[0], np.uint64(0), plan.shells, b.agent[0], b.host)
         return np.concatenate(
-            [out, solute[:, layout.SOLUTE.index("source")].ravel(), solute[:, layout.SOLUTE.index("sink")].ravel()]
+            [out, solute[:, layout.SOLUTE.index("source")].ravel(), solute[:, layout.SOLUTE.index("uptake")].ravel()]
         )
 
     on, without = _stepped(opened, None, made), _stepped(opened, switch, made)

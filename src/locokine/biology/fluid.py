@@ -7,7 +7,7 @@ the whole-body fluid models after Landis & Pappenheimer 1963; compliance after R
 from __future__ import annotations
 
 from locokine._jit import law
-from locokine.biology.arithmetic import positive
+from locokine.biology.arithmetic import largest, positive
 
 
 @law
@@ -46,9 +46,10 @@ def lymph_conductance(normal: float, above: float, most: float, resting: float) 
     """Lymph uptake per pressure at `above` mmHg over the pressure where lymph stops.
 
     Flow is `normal` x `above` for small pressures and at most `most` times the flow at `resting` mmHg: initial
-    lymphatics are pulled open, then the collectors limit (Aukland & Reed 1993).
+    lymphatics are pulled open, then the collectors limit (Aukland & Reed 1993). Tissue at rest drains: `resting` counts as
+    0.1 mmHg at least.
     """
-    x = positive(above, 0.05) / resting
+    x = positive(above, 0.05) / largest(resting, 0.1)
     return normal * most / (most - 1.0 + x)
 
 

@@ -19,10 +19,14 @@ from locokine.biology.arithmetic import largest, smallest
 from locokine.tissue.layout import BODY, BODY_FIELDS, TISSUE, TISSUE_FIELDS, W
 
 Rows = NDArray[np.int64]
-STOCK, LEVEL, ACCOUNT = 1, 2, 3
-"""Kinds of rows: a stock stays positive, a level between 0 and 1, an account may be anything."""
+STOCK, LEVEL, ACCOUNT, FILLING = 1, 2, 3, 4
+"""Kinds of rows: a stock stays positive, a level between 0 and 1, an account may be anything, a filling is a stock whose
+tissue resists."""
 MOST = 0.75
 """Largest share of what the half steps leave of a stock that extrapolation may take away."""
+FULL = 0.1
+"""The same for a filling, by which extrapolation may also add no more."""
+FILLINGS = ("fluid",)
 LEVELS = ("e_direct", "e_thrombotic", "e_lymphocyte", "lak_level", "armed", "resistance_drop", "mediator", "pressor")
 ACCOUNTS = ("strain_ref", "pressure_ref", "t_specific", "t_all", "drift", "t_growth", "homing", "fluids_given", "hazard")
 TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_treg")
@@ -31,7 +35,7 @@ BODY_DRIVES = ("il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg"
 
 def kind_of(name: str) -> int:
     """Kind of a row of the tissue's or the body's state."""
-    return LEVEL if name in LEVELS else ACCOUNT if name in ACCOUNTS else STOCK
+    return LEVEL if name in LEVELS else ACCOUNT if name in ACCOUNTS else FILLING if name in FILLINGS else STOCK
 
 
 def state_rows(parts: dict[str, tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -98,6 +102,11 @@ def combine(state, rows, kinds, before, halves, end_time, time, share):
                 lost = state[at + s] - fine
                 limit = (MOST * fine + 1e-300) / (largest(lost, MOST * fine) + 1e-300)
                 share[s] = smallest(share[s], limit)
+        elif kinds[i] == FILLING:
+            for s in range(W):
+                fine = halves[to + s]
+                moved = abs(state[at + s] - fine)
+                share[s] = smallest(share[s], (FULL * fine + 1e-300) / (largest(moved, FULL * fine) + 1e-300))
     for i in range(rows.shape[0]):
         at, to = np.uint64(rows[i]) * W, np.uint64(i) * W
         if kinds[i] == LEVEL:

@@ -21,7 +21,7 @@ from locokine.errors import InputError
 class Accuracy:
     """How finely time and space are cut; the defaults are chosen by the published error test (docs/verification)."""
 
-    longest: float = 4.0 / 3.0
+    longest: float = 1.0
     shortest: float = 1.0 / 60.0
     growth: float = 0.1
     biology: float = 0.1

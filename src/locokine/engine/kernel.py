@@ -220,7 +220,7 @@ def whole_step(b, plan, time, dt):
     slow_step(b, plan, time, dt)
 
 
-@part
+@kernel
 def step(b, plan, i, time, dt, present):
     """One step, second order by extrapolation: twice the result of two half steps less that of one whole step."""
     extrapolate.keep(b.state, b.rows, b.before)

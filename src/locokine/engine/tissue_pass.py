@@ -167,7 +167,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             protein_in = fluid_in * p.normal_tissue_protein
             dry, grown = couple.solids(x, l), couple.solids(new, l)
             kept = (grown / dry - 1.0) * x.fluid * (1.0 - a.core * a.cavity)
-            w[o + T.drift + s] = (released + fluid_in - fluid_out - kept) / dt
+            w[o + T.drift + s] = (released + fluid_in - fluid_out - kept) / (dt * x.fluid)
             w[o + T.fluid + s] += fluid_in - fluid_out
             w[o + T.protein + s] += protein_in - protein_out
             lesion[L.fluid_released + s] += released
@@ -247,7 +247,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             mixed = w[o + T.armed + s] * before + w[o + T.il2 + s]
             w[o + T.armed + s] = mixed / (before + came + 1e-12)
             were = w[o + T.t_growth + s]
-            w[o + T.t_growth + s] = (w[o + T.t_specific + s] - were) / (dt * (were + 1.0))
+            w[o + T.t_growth + s] = (w[o + T.t_specific + s] - were) / (dt * (were + 1e-9))
 
 
 @loop

@@ -108,9 +108,9 @@ def face_conductance(w, n, cores, conductivity_core, conductivity_rim, target, o
 def step_fluid(w, lesion, n, outer_pressure, short, dt):
     """Advance interstitial fluid by `dt` (implicit in pressure); leaves face flows and filtered volumes behind.
 
-    `drift` (mm³/h) is how fast fluid becomes too much for the solids that hold it, as cells die or grow: the pressure at
+    `drift` (1/h) is how fast the fluid becomes too much for the solids that hold it, as cells die or grow: the pressure at
     the end of the step knows of it, or fluid would lag behind growth by a step.
-    Where a shell would run dry, flows are limited so that none gives away more than 80 % of its fluid (`limit_flows`).
+    Where a shell would run dry, its flows are limited (`limit_flows`).
     """
     for k in range(n):  # forward elimination for the new pressure
         o = k * SHELL
@@ -123,7 +123,8 @@ def step_fluid(w, lesion, n, outer_pressure, short, dt):
             lf, ly = w[o + T.filtration + s], w[o + T.lymph + s]
             d = t + dt * (out + inward + lf + ly)
             r = t * w[o + T.pressure + s] + dt * (
-                lf * w[o + T.filtration_pressure + s] + ly * w[o + T.lymph_pressure + s] + w[o + T.drift + s]
+                lf * w[o + T.filtration_pressure + s] + ly * w[o + T.lymph_pressure + s]
+                + w[o + T.drift + s] * w[o + T.fluid + s]
             )
             if k > 0:
                 m = dt * inward / w[o - SHELL + T.diagonal + s]
@@ -167,47 +168,59 @@ def step_fluid(w, lesion, n, outer_pressure, short, dt):
         lesion[L.fluid_left + s] += dt * w[last + T.face_flow + s]
 
 
+SWEEPS = 6
+"""Times that flows are scaled for shells that would run dry; the last time without counting on what flows in."""
+
+
 @loop
 def limit_flows(w, n, dt, short):
-    """Scale the flows out of each shell so that it keeps a fifth of its fluid, in subjects where one would run dry.
+    """Scale the flows out of each shell that would run dry so that it keeps a fifth of its fluid; others stay as they are.
 
-    `short` (scratch, per subject) tells which subjects those are; in all others nothing is changed.
+    What a shell gets it may give on, or a wet tumour would be jammed by one dry shell. Where that does not end, because
+    shells lose their supply in turn, the last sweep lets none of the subject's shells give more than it has.
+    `short` (scratch) counts the shells that are short.
     """
-    for s in range(W):
-        short[s] = 0.0
-    for k in range(n):
-        o = k * SHELL
+    for sweep in range(SWEEPS):
+        last = 1.0 * (sweep + 1 == SWEEPS)
         for s in range(W):
-            inward = 0.0
-            if k > 0:
-                inward = w[o - SHELL + T.face_flow + s]
-            change = inward - w[o + T.face_flow + s] + w[o + T.filtered + s] - w[o + T.drained + s]
-            fluid = w[o + T.fluid + s]
-            short[s] = largest(short[s], 1.0 * (fluid + dt * change < 0.1 * fluid))
-    for k in range(n):
-        o = k * SHELL
-        for s in range(W):
-            inner = 0.0
-            if k > 0:
-                inner = largest(-w[o - SHELL + T.face_flow + s], 0.0)
-            out = inner + largest(w[o + T.face_flow + s], 0.0) + largest(-w[o + T.filtered + s], 0.0)
-            out = out + w[o + T.drained + s]
-            share = smallest(0.8 * w[o + T.fluid + s] / (dt * out + 1e-30), 1.0)
-            share = 1.0 - short[s] * (1.0 - share)
-            w[o + T.diagonal + s] = share
-            w[o + T.drained + s] *= share
-            w[o + T.filtered + s] = largest(w[o + T.filtered + s], 0.0) - share * largest(
-                -w[o + T.filtered + s], 0.0
-            )
-    for k in range(n):
-        o = k * SHELL
-        for s in range(W):
-            giver = w[o + T.diagonal + s]
-            taker = giver
-            if k + ONE < n:
-                taker = w[o + SHELL + T.diagonal + s]
-            flow = w[o + T.face_flow + s]
-            w[o + T.face_flow + s] = giver * largest(flow, 0.0) - taker * largest(-flow, 0.0)
+            short[s] = 0.0
+        for k in range(n):
+            o = k * SHELL
+            for s in range(W):
+                inward = 0.0
+                if k > 0:
+                    inward = w[o - SHELL + T.face_flow + s]
+                change = inward - w[o + T.face_flow + s] + w[o + T.filtered + s] - w[o + T.drained + s]
+                fluid = w[o + T.fluid + s]
+                dry = 1.0 * (fluid + dt * change < 0.1 * fluid)
+                w[o + T.diagonal + s] = dry
+                short[s] += dry
+        if short.sum() == 0.0:
+            return
+        for k in range(n):
+            o = k * SHELL
+            for s in range(W):
+                inward = 0.0
+                if k > 0:
+                    inward = w[o - SHELL + T.right + s]
+                flow, filtered, fluid = w[o + T.face_flow + s], w[o + T.filtered + s], w[o + T.fluid + s]
+                w[o + T.right + s] = flow
+                gets = largest(inward, 0.0) + largest(-flow, 0.0) + largest(filtered, 0.0)
+                gives = largest(-inward, 0.0) + largest(flow, 0.0) + largest(-filtered, 0.0) + w[o + T.drained + s]
+                share = smallest((0.8 * fluid / dt + (1.0 - last) * gets) / (gives + 1e-30), 1.0)
+                here = w[o + T.diagonal + s] * (1.0 - last) + last * (short[s] > 0.0)
+                w[o + T.diagonal + s] = 1.0 - here * (1.0 - share)
+        for k in range(n):
+            o = k * SHELL
+            for s in range(W):
+                giver = w[o + T.diagonal + s]
+                taker = giver
+                if k + ONE < n:
+                    taker = w[o + SHELL + T.diagonal + s]
+                flow, filtered = w[o + T.face_flow + s], w[o + T.filtered + s]
+                w[o + T.face_flow + s] = giver * largest(flow, 0.0) - taker * largest(-flow, 0.0)
+                w[o + T.filtered + s] = largest(filtered, 0.0) - giver * largest(-filtered, 0.0)
+                w[o + T.drained + s] *= giver
 
 
 @loop
