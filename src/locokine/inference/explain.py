@@ -411,17 +411,18 @@ def sentences(found: Explanation) -> tuple[str, str]:
 
 
 def _percent(value: float) -> str:
-    return f"{100.0 * value:.0f} %"
+    return f"{100.0 * value + 0.0:.0f} %"
 
 
 def _cause(found: Explanation) -> str:
     effect = found.main
     total, none = found.total(effect)
     who = f"In {found.subjects} simulated {found.host}s, {found.arm} treatment"
-    verb = {"cure": "cured", "response": "brought a response in", "volume_reduction": "shrank tumours by"}[effect]
+    what = {"cure": "cure", "response": "response", "volume_reduction": "the shrinkage of the tumours"}[effect]
+    over = f" over {found.control}" if found.control else ""
     if abs(total) < LEAST:
-        return f"{who} had no effect worth explaining ({verb} {_percent(total)})."
-    done = f"{who} {verb} {_percent(total)}" + (f" more than {found.control}" if found.control else "")
+        return f"{who} had no effect worth explaining: it raised {what} by {_percent(total)}{over}."
+    done = f"{who} raised {what} by {_percent(total)}{over}"
     table = found.shares()
     rows = table.loc[table["effect"] == effect].sort_values("contribution", ascending=False).to_dict("records")
     rows = [row for row in rows if row["low"] > 0.0 or row["high"] < 0.0]
@@ -434,7 +435,7 @@ def _cause(found: Explanation) -> str:
     against = [row["mechanism"] for row in rows if row["contribution"] < 0.0]
     top = rows[0]
     ending = (
-        f"by itself {top['mechanism']} would give {_percent(top['alone'] + none)}, without it "
+        f"{top['mechanism']} alone would give {_percent(top['alone'] + none)}, and without it "
         f"{_percent(total - top['without'])} would be left"
     )
     opposing = f" ({_join(against)} worked against it)" if against else ""
