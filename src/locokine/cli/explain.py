@@ -105,7 +105,7 @@ def _share_tables(found: Explanation) -> list[tuple[str, Table]]:
     def band(row: dict[str, Any], value: str, low: str, high: str) -> str:
         if row[low] != row[low]:
             return NONE
-        return f"{100.0 * row[value] + 0.0:.0f} ({100.0 * row[low] + 0.0:.0f} to {100.0 * row[high] + 0.0:.0f})"
+        return f"{round(100.0 * row[value])} ({round(100.0 * row[low])} to {round(100.0 * row[high])})"
 
     def by_effect(low: str, high: str) -> tuple[tuple[str, ...], ...]:
         return tuple(

@@ -411,7 +411,7 @@ def sentences(found: Explanation) -> tuple[str, str]:
 
 
 def _percent(value: float) -> str:
-    return f"{100.0 * value + 0.0:.0f} %"
+    return f"{round(100.0 * value)} %"
 
 
 def _cause(found: Explanation) -> str:
@@ -429,7 +429,7 @@ def _cause(found: Explanation) -> str:
     if not rows:
         return f"{done}, and none of the mechanisms looked at accounts for it beyond chance."
     due = [
-        f"{_percent(row['share'])} ({100.0 * row['share_low']:.0f}–{100.0 * row['share_high']:.0f}) to {row['mechanism']}"
+        f"{_percent(row['share'])} ({round(100.0 * row['share_low'])}–{round(100.0 * row['share_high'])}) to {row['mechanism']}"
         for row in rows if row["contribution"] > 0.0
     ]
     against = [row["mechanism"] for row in rows if row["contribution"] < 0.0]
