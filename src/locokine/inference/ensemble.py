@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from locokine.engine.batch import simulate_arm
 from locokine.engine.run import ArmRun
 from locokine.errors import InputError
-from locokine.inference.prior import Free, candidates, population_of, rows_of
+from locokine.inference.prior import Free, candidates, rows_of
 from locokine.outcome.endpoints import read_endpoints
 from locokine.parameters.reading import suggest
 from locokine.population import Population
@@ -88,7 +88,7 @@ def joined(runs: Sequence[ArmRun]) -> ArmRun:
 
 
 def movable(experiment: Experiment, wanted: Sequence[str] = ()) -> list[Free]:
-    """Parameters with a range that have a part in an experiment, in the order of the library.
+    """Parameters with a range that have a part in an experiment, in the order of the library; not what it overrides.
 
     Parameters
     ----------
@@ -105,7 +105,11 @@ def movable(experiment: Experiment, wanted: Sequence[str] = ()) -> list[Free]:
     scopes = ["laws", experiment.host, *experiment.lines, *experiment.protocol.agents]
     scopes = list(dict.fromkeys(name for scope in scopes for name in _with_ancestors(experiment, scope)))
     known = candidates(experiment.library, scopes, statuses=("assumed", "calibrated", "measured", "derived"))
-    known = [free for free in known if rows_of(free, experiment)]
+    fixed = experiment.overrides
+    known = [
+        free for free in known
+        if rows_of(free, experiment) and free.record.name not in fixed and free.key not in fixed
+    ]
     if not wanted:
         return known
     for name in wanted:
@@ -135,15 +139,3 @@ def prior_draws(frees: Sequence[Free], count: int, seed: int) -> Mapping[Free, A
         z[0] = 0.0
         made[free] = free.at(z)
     return made
-
-
-def drawn_population(
-    experiment: Experiment, values: Mapping[Free, Array], draws: int, subjects: int
-) -> Population:
-    """As `population_of`, and refuses draws that an override of the scenario has fixed."""
-    moving = {free: value for free, value in values.items() if not _fixed(experiment, free)}
-    return population_of(experiment, moving, draws, subjects)
-
-
-def _fixed(experiment: Experiment, free: Free) -> bool:
-    return any(name in experiment.overrides for name in (free.record.name, free.key))

@@ -21,8 +21,9 @@ from locokine.engine.batch import simulate_arm, simulate_rechallenge
 from locokine.errors import InputError
 from locokine.inference import shapley
 from locokine.inference.chronology import chronology, order_table
-from locokine.inference.ensemble import drawn_population, evaluate, movable, prior_draws
+from locokine.inference.ensemble import evaluate, movable, prior_draws
 from locokine.inference.ledger import Ledger, identity
+from locokine.inference.prior import population_of
 from locokine.outcome import immunity
 from locokine.parameters.reading import suggest
 from locokine.population import Population, draw
@@ -355,9 +356,7 @@ def _drawn(experiment: Experiment, draws: int) -> Population | None:
     if not draws:
         return None
     values = prior_draws(movable(experiment), draws + 1, experiment.seed)
-    return drawn_population(
-        experiment, {free: value[1:] for free, value in values.items()}, draws, experiment.subjects
-    )
+    return population_of(experiment, {free: value[1:] for free, value in values.items()}, draws, experiment.subjects)
 
 
 def _outcomes(
