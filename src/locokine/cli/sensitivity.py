@@ -70,7 +70,7 @@ def sensitivity(
         tables = {"morris": found.morris, "tornado": found.tornado, "sobol": found.sobol}
         facts = {
             "study": found.facts, "research_use_only": True, "experiment": found.experiment, "arm": found.arm,
-            "median": found.median, **{name: records(table) for name, table in tables.items()},
+            "median": found.median, "draws_without_value": found.missing, **{name: records(table) for name, table in tables.items()},
         }  # fmt: skip
         save_tables(out, tables, facts, "sensitivity")
         write_figure(plot_sensitivity(found), out, "sensitivity")
@@ -90,7 +90,7 @@ def _table(found: Sensitivity) -> Table:
 
     def share(key: str, kind: str) -> str:
         row = shares.get(key)
-        return NONE if row is None else f"{number(row[kind], 2)} ± {number(row[f'{kind}_conf'], 2)}"
+        return NONE if row is None or row[kind] != row[kind] else f"{row[kind] + 0.0:.2f}"
 
     rows = tuple(
         (
@@ -101,7 +101,7 @@ def _table(found: Sensitivity) -> Table:
         )
         for row in records(screened)[:ROWS]
     )  # fmt: skip
-    columns = ("parameter", "μ*", "low to high end", "variance alone", "with others")
+    columns = ("parameter", "μ*", "low to high end", "variance alone", "and with others")
     moving = int((screened["mu_star"] > 0.0).sum())
     note = (
         f"{moving} of {len(screened)} parameters move it. At the medians: {number(found.median[name])}. "

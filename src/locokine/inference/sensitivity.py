@@ -63,6 +63,8 @@ class Sensitivity:
         outcome, parameter, low, high: value of the outcome at the lower and upper end of the parameter's range.
     sobol
         outcome, parameter, first with first_conf, total with total_conf (95 %).
+    missing
+        Outcome → draws in which no subject had a value; they count as the mean of the others.
     """
 
     experiment: str
@@ -74,6 +76,7 @@ class Sensitivity:
     tornado: pd.DataFrame
     sobol: pd.DataFrame
     facts: dict[str, Any] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
 
 
 def sensitivity(
@@ -133,7 +136,7 @@ def sensitivity(
     sobol = _sobol(run, ranked[:top], samples, experiment.seed)
     return Sensitivity(
         experiment.name, arm, names, subjects, {name: float(middle[name][0]) for name in names}, morris, tornado, sobol,
-        facts,
+        facts, run.missing,
     )
 
 
@@ -168,6 +171,7 @@ class _Runs:
     progress: Progress | None
     total: int = 0
     done: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, key: str, frees: Sequence[Free], points: Array) -> dict[str, Array]:
         """Outcome → means, shape (points,); `points` are quantiles of the priors, shape (points, parameters)."""
@@ -180,13 +184,24 @@ class _Runs:
             z = ndtri(points[first:first + TOGETHER])
             parts.append(self.ledger.get(f"{key}/{first}", lambda: self._means(frees, z)))  # noqa: B023
             self.done += len(z)
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
+        found = {name: np.concatenate([part[name] for part in parts]) for name in self.names}
+        for name, values in found.items():  # an outcome that no subject of a draw has says nothing about parameters
+            absent = np.isnan(values)
+            if absent.any():
+                self.missing[name] = self.missing.get(name, 0) + int(absent.sum())
+                found[name] = np.where(absent, 0.0 if absent.all() else np.nanmean(values), values)
+        return found
 
     def _means(self, frees: Sequence[Free], z: Array) -> dict[str, Array]:
         values = {free: free.at(z[:, i]) for i, free in enumerate(frees)}
         people = population_of(self.experiment, values, len(z), self.subjects)
         found = evaluate(self.experiment, self.arm, people, self.names, len(z), self.threads)
-        return {name: np.nanmean(value, axis=1) for name, value in found.items()}
+        means = {}
+        for name, value in found.items():
+            known = ~np.isnan(value)
+            total = np.where(known, value, 0.0).sum(axis=1)
+            means[name] = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+        return means
 
 
 def _problem(frees: Sequence[Free], bounds: tuple[float, float]) -> dict[str, Any]:
@@ -194,8 +209,8 @@ def _problem(frees: Sequence[Free], bounds: tuple[float, float]) -> dict[str, An
 
 
 def _still(values: Array) -> bool:
-    """Whether an outcome does not vary (or is missing somewhere)."""
-    return bool(np.isnan(values).any() or np.ptp(values) <= STILL * max(float(np.abs(values).max()), 1e-300))
+    """Whether an outcome does not vary."""
+    return bool(np.ptp(values) <= STILL * max(float(np.abs(values).max()), 1e-300))
 
 
 def _morris(run: _Runs, frees: Sequence[Free], trajectories: int, seed: int) -> pd.DataFrame:

@@ -54,6 +54,11 @@ def _column(name: str) -> Callable[[pd.DataFrame], Array]:
     return lambda table: table[name].to_numpy(dtype=np.float64)
 
 
+def _or_none(name: str) -> Callable[[pd.DataFrame], Array]:
+    """A column that has no value where there was no tumour: none of it."""
+    return lambda table: np.nan_to_num(table[name].to_numpy(dtype=np.float64))
+
+
 def _responses(*codes: str) -> Callable[[pd.DataFrame], Array]:
     return lambda table: table["best_response"].isin(codes).to_numpy(dtype=np.float64)
 
@@ -74,6 +79,7 @@ ENDPOINTS: dict[str, Endpoint] = {
     "cure": Endpoint("cure", "1", "share", True, _column("cure_probability")),
     "disease_free": Endpoint("no detectable tumour at the end", "1", "share", True, _column("disease_free")),
     "survival": Endpoint("survival", "d", "time", True, _column("survival")),
+    "died": Endpoint("death within follow-up", "1", "share", False, _column("died")),
     "severe_toxicity": Endpoint(
         "systemic toxicity of grade 3 or more", "1", "share", False, _from_grade("systemic_grade", 3)
     ),
@@ -88,8 +94,8 @@ ENDPOINTS: dict[str, Endpoint] = {
     ),
     "plasma_peak": Endpoint("peak of IL-2 in plasma", "nM", "number", False, _column("il2_peak_plasma")),
     "bioavailability": Endpoint("share of the dose that reaches plasma", "1", "number", False, _column("bioavailability")),
-    "necrosis": Endpoint("largest necrotic share of the tumour", "1", "number", True, _column("necrotic_fraction_peak")),
-    "oedema": Endpoint("largest oedema share of the tumour", "1", "number", False, _column("oedema_fraction_peak")),
+    "necrosis": Endpoint("largest necrotic share of the tumour", "1", "number", True, _or_none("necrotic_fraction_peak")),
+    "oedema": Endpoint("largest oedema share of the tumour", "1", "number", False, _or_none("oedema_fraction_peak")),
     "oxygen": Endpoint("lowest oxygen pressure of living cells", "mmHg", "number", False, _column("viable_pO2_min")),
 }
 """Name → end point. Cure is each subject's own extinction probability: the mean is the expected share of cures."""

@@ -65,9 +65,9 @@ def _tornado(axes: Axes, found: Sensitivity) -> None:
             axes.barh(place, row[end] - middle, left=middle, height=0.7, color=colour, alpha=0.95)
     values = [row[end] for row in table for end in ("low", "high")]
     span = max(max([*values, middle]) - min([*values, middle]), 1e-12)
-    axes.set_xlim(min([*values, middle]) - 0.28 * span, max([*values, middle]) + 0.28 * span)
+    axes.set_xlim(min([*values, middle]) - 0.36 * span, max([*values, middle]) + 0.36 * span)
     for place, row in enumerate(table):
-        ends = sorted(((row["low"], row["from"]), (row["high"], row["to"])))
+        ends = sorted(((row["low"], row["from"]), (row["high"], row["to"])), key=lambda end: end[0])
         for (value, text), side, shift in zip(ends, ("right", "left"), (-0.012, 0.012), strict=True):
             at = min(value, middle) if side == "right" else max(value, middle)
             axes.text(at + shift * span, place, text, va="center", ha=side, fontsize=7, color=style.GREY)
@@ -75,7 +75,7 @@ def _tornado(axes: Axes, found: Sensitivity) -> None:
     axes.set_yticks(range(len(table)), [label(str(row["parameter"])) for row in table])
     axes.invert_yaxis()
     axes.set_xlabel(f"{axis_label(name)}, mean")
-    axes.set_title("One at a time: low end (blue), high end (orange)", loc="left")
+    axes.set_title("One at a time: low end blue, high end orange", loc="left")
 
 
 def _heat(axes: Axes, found: Sensitivity, figure: Figure) -> None:
@@ -93,7 +93,7 @@ def _heat(axes: Axes, found: Sensitivity, figure: Figure) -> None:
             axes.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color="white" if dark else style.INK)
     axes.set_yticks(range(len(order)), [label(str(key)) for key in order])
     axes.set_xticks(
-        range(len(found.outcomes)), [style.wrap(name, 12, 2) for name in found.outcomes], fontsize=7.5,
+        range(len(found.outcomes)), [style.wrap(name, 16, 2) for name in found.outcomes], fontsize=7.5,
         rotation=0 if len(found.outcomes) < 3 else 35, ha="center" if len(found.outcomes) < 3 else "right",
     )
     axes.tick_params(length=0)
