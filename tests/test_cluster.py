@@ -140,14 +140,14 @@ def _connected(address: str) -> dict[str, Any]:
 def test_a_local_cluster_gives_the_same_bits_and_goes_on_with_what_was_finished(
     experiment: Experiment, alone: Result, tmp_path: Path, pieces: None
 ) -> None:
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(done: int, total: int, what: str) -> None:
         if done >= 2 * CHUNK:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         execute.run_experiment(experiment, tmp_path / "out", threads=1, progress=stop)
     kept = sorted(path.name for path in (tmp_path / "out" / execute.WORK).glob("arm*.npz"))
     assert kept == ["arm0-0.npz", "arm0-16.npz"]

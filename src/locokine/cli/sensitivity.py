@@ -70,7 +70,8 @@ def sensitivity(
         tables = {"morris": found.morris, "tornado": found.tornado, "sobol": found.sobol}
         facts = {
             "study": found.facts, "research_use_only": True, "experiment": found.experiment, "arm": found.arm,
-            "median": found.median, "draws_without_value": found.missing, **{name: records(table) for name, table in tables.items()},
+            "median": found.median,
+            "draws_without_value": found.missing, **{name: records(table) for name, table in tables.items()},
         }  # fmt: skip
         save_tables(out, tables, facts, "sensitivity")
         write_figure(plot_sensitivity(found), out, "sensitivity")

@@ -188,18 +188,23 @@ def order_table(events: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    wide = events.pivot_table(index="subject", columns="link", values="hours", dropna=False, sort=False)
     words = dict(zip(events["link"], events["what"], strict=True))
-    medians = {str(key): float(wide[key].median()) for key in wide.columns}
+    times = {
+        str(key): part.sort_values("subject")["hours"].to_numpy(dtype=np.float64)
+        for key, part in events.groupby("link", sort=False)
+    }
+    medians = {key: float(np.median(hours[~np.isnan(hours)])) if (~np.isnan(hours)).any() else np.nan
+               for key, hours in times.items()}
     order = sorted(medians, key=lambda key: (np.isnan(medians[key]), medians[key]))
     rows, above = [], None
     for key in order:
-        hours = wide[key]
+        hours = times[key]
         after = np.nan
         if above is not None:
-            both = wide[[above, key]].dropna()
-            after = float((both[key] >= both[above]).mean()) if len(both) else np.nan
-        low, median, high = (float(hours.quantile(q)) for q in (0.25, 0.5, 0.75))
-        rows.append((key, words[key], float(hours.notna().mean()), median, low, high, after))
+            both = ~np.isnan(hours) & ~np.isnan(times[above])
+            after = float((hours[both] >= times[above][both]).mean()) if both.any() else np.nan
+        known = hours[~np.isnan(hours)]
+        low, median, high = np.quantile(known, (0.25, 0.5, 0.75)) if len(known) else (np.nan,) * 3
+        rows.append((key, words[key], len(known) / max(len(hours), 1), float(median), float(low), float(high), after))
         above = key
     return pd.DataFrame(rows, columns=["link", "what", "reached", "median", "low", "high", "after"])

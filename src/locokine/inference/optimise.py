@@ -115,10 +115,8 @@ class Optimum:
         """Best, how sure, how flat."""
         aim, toxicity = endpoint(self.aim), endpoint(self.toxicity)
         if self.best is None:
-            return [
-                f"None of {len(self.designs)} designs keeps {toxicity.words} at or below {self.limit:g}; "
-                "allow more, or widen the search."
-            ]
+            tried = f"None of {len(self.designs)} designs keeps {toxicity.words} at or below {self.limit:g}"
+            return [f"{tried}; allow more, or widen the search."]
 
         def text(name: str, item: Any) -> str:
             row = self.best or {}
@@ -127,10 +125,8 @@ class Optimum:
                 return f"{100 * value:.0f} % ({100 * low:.0f}–{100 * high:.0f})"
             return f"{value:.3g} ({low:.3g}–{high:.3g})" + ("" if item.unit == "1" else f" {item.unit}")
 
-        said = [
-            f"Best of {len(self.designs)} designs: {self.best['design']}; in {self.subjects} fresh subjects {aim.words} "
-            f"{text('aim', aim)}, {toxicity.words} {text('toxicity', toxicity)}."
-        ]
+        seen = f"{aim.words} {text('aim', aim)}, {toxicity.words} {text('toxicity', toxicity)}"
+        said = [f"Best of {len(self.designs)} designs: {self.best['design']}; in {self.subjects} fresh subjects {seen}."]
         said.append(f"Sure: best of the front in {100 * self.best['sure']:.0f} % of resampled trials.")
         flat, unit = self.flat, self.space.dose.unit
         volumes = ""
@@ -404,8 +400,9 @@ def _choice(space: Space, trial: Any) -> dict[str, Any]:
 def pareto(first: Array, second: Array) -> NDArray[np.bool_]:
     """Which points no other beats: at least as large in both, larger in one."""
     a, b = np.asarray(first)[:, None], np.asarray(second)[:, None]
-    beaten = (a.T >= a) & (b.T >= b) & ((a.T > a) | (b.T > b))
-    return ~beaten.any(axis=1)
+    as_large, larger = (a <= a.T) & (b <= b.T), (a < a.T) | (b < b.T)
+    beaten = as_large & larger
+    return np.asarray(~beaten.any(axis=1))
 
 
 def _again(
@@ -464,10 +461,11 @@ def as_good(
 
 
 def _flat(designs: pd.DataFrame) -> dict[str, Any]:
+    dose, volume = (designs[name].to_numpy(dtype=np.float64) for name in ("dose", "volume"))
     return {
         "count": len(designs),
-        "dose": (float(designs["dose"].min()), float(designs["dose"].max())),
-        "volume": (float(designs["volume"].min()), float(designs["volume"].max())),
+        "dose": (float(dose.min()), float(dose.max())),
+        "volume": (float(volume.min()), float(volume.max())),
         "routes": sorted(set(designs["route"])),
         "schedules": sorted(set(designs["schedule"])),
         "sites": sorted(set(designs["site"])),

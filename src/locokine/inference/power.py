@@ -80,7 +80,7 @@ class Power:
         )
         lost = f", allowing for {100 * self.dropout:g} % drop-out" if self.dropout else ""
         if self.size is None:
-            return f"{start}{lost}, even {int(self.table['size'].max())} subjects per arm are too few."
+            return f"{start}{lost}, even {self.table['size'].to_numpy().max()} subjects per arm are too few."
         return f"{start}{lost}, {self.size} subjects per arm are needed."
 
     def _text(self, value: float) -> str:
@@ -297,7 +297,7 @@ def _trial(
         return kept[~np.isnan(kept)], None
     died = pool[DIED][draw, chosen] > 0.5
     leaves = np.where(lost, random.random(size) * follow_up, np.inf)
-    return np.minimum(values, leaves), died & (values <= leaves)
+    return np.minimum(values, leaves), np.asarray(died & (values <= leaves), dtype=np.float64)
 
 
 def _p_value(arms: Sequence[tuple[Array, Array | None]]) -> float:

@@ -27,7 +27,8 @@ def plot_power(found: Power) -> Figure:
         figure = style.new_figure(7.6, 4.4)
         axes = figure.add_axes((0.1, 0.15, 0.86, 0.68))
         size = table["size"].to_numpy(dtype=float)
-        low, high, expected, known = (100.0 * table[name].to_numpy(dtype=float) for name in ("low", "high", "expected", "power"))
+        names = ("low", "high", "expected", "power")
+        low, high, expected, known = (100.0 * table[name].to_numpy(dtype=float) for name in names)
         axes.fill_between(size, low, high, color=style.SKY, alpha=0.3, lw=0, label="5 to 95 %")
         axes.plot(size, expected, "-o", color=style.BLUE, ms=4, label="expected")
         axes.plot(size, known, "--", color=style.GREY, lw=1.2, label="at the library's values")
@@ -53,14 +54,15 @@ def plot_power(found: Power) -> Figure:
 def plot_optimum(found: Optimum) -> Figure:
     """Left: all designs by toxicity and aim, the front and the limit. Right: aim by dose, and what does as well."""
     with style.styled():
-        figure = style.new_figure(style.PAGE_WIDTH, 5.0)
-        left, right = figure.add_axes((0.06, 0.2, 0.38, 0.64)), figure.add_axes((0.53, 0.2, 0.45, 0.64))
+        figure = style.new_figure(style.PAGE_WIDTH, 5.6)
+        left, right = figure.add_axes((0.06, 0.26, 0.38, 0.6)), figure.add_axes((0.53, 0.26, 0.45, 0.6))
         _front(left, found)
         _by_dose(right, found)
         title = f"{found.experiment}: {found.aim.replace('_', ' ')} against {found.toxicity.replace('_', ' ')}"
         figure.suptitle(style.wrap(title, 120, 1), x=0.01, ha="left", fontsize=12, fontweight="bold")
         best = f"Best that keeps the limit: {found.best['design']}. " if found.best else ""
-        figure.text(0.01, 0.015, f"{best}{found.subjects} subjects a design. Research use only.", fontsize=7.5, color=style.GREY)
+        note = f"{best}{found.subjects} subjects a design. Research use only."
+        figure.text(0.01, 0.015, note, fontsize=7.5, color=style.GREY)
     return figure
 
 
@@ -102,7 +104,13 @@ def _by_dose(axes: Axes, found: Optimum) -> None:
         if not good.any():
             axes.plot([], [], mark, ms=6, color=colour, mfc="none", mew=1.2, label=name)
     axes.set_xscale("log")
+    doses = table["dose"].to_numpy(dtype=float)
+    low, high = float(doses.min()), float(doses.max())
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [m * 10.0**d for d in decades for m in (1, 2, 5) if 0.8 * low <= m * 10.0**d <= 1.25 * high]
+    axes.set_xticks(ticks, [f"{tick:.12g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.set_xlabel(f"dose, {found.space.dose.unit}")
     axes.set_ylabel(axis_label(found.aim))
     axes.set_title("Filled: does as well as the best and keeps the limit", loc="left", pad=14)
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.08, -0.16), ncols=2, handletextpad=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.05, -0.15), ncols=2, handletextpad=0.3)

@@ -177,7 +177,7 @@ def _baseline(outcome: Outcome) -> list[Row]:
 
 def _efficacy(outcome: Outcome, base: str) -> list[Row]:
     differences = {row["arm"]: row for row in st.compare_arms(outcome, base).to_dict("records")}
-    horizon = float(outcome.subjects["survival"].max())
+    horizon = float(outcome.subjects["survival"].to_numpy(dtype=float).max())
 
     def best(code: str) -> Callable[[str], str]:
         return lambda arm: _share(count(outcome.of(arm)["best_response"] == code), len(outcome.of(arm)))

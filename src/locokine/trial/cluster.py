@@ -132,7 +132,7 @@ class Workers:
 
     def _submitted(self, piece: Piece) -> Any:
         return self.client.submit(
-            _simulate_piece, self.content, self.code, piece.arm, piece.first, piece.count, pure=False
+            _simulate_piece, self.content, self.code, piece.arm, piece.first, piece.subjects, pure=False
         )
 
     def _gathered(self, sent: dict[Any, Any], waiting: Sequence[Piece] = ()) -> Iterator[tuple[Any, Any]]:
@@ -232,7 +232,7 @@ def connected(experiment: Experiment, address: str, threads: int) -> Iterator[Wo
         code.
     """
     try:
-        import dask
+        from dask import config
         from distributed import Client, LocalCluster
     except ImportError:
         raise InputError(PLACE, "needs Dask, which is not installed", "pip install 'locokine[cluster]'") from None
@@ -241,10 +241,11 @@ def connected(experiment: Experiment, address: str, threads: int) -> Iterator[Wo
         "distributed.logging.distributed": "error",
         "distributed.worker.daemon": True,
     }
-    with dask.config.set(quiet):
+    with config.set(quiet):
         if address == LOCAL:
             cluster = LocalCluster(
-                n_workers=threads, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+                n_workers=threads, threads_per_worker=1, processes=True, silence_logs=50,
+                dashboard_address=None,  # type: ignore[arg-type]
             )
             with cluster, Client(cluster) as client:
                 yield _ready(client, experiment)
@@ -276,7 +277,7 @@ def _ready(client: Client, experiment: Experiment) -> Workers:
     except TimeoutError:
         raise InputError(PLACE, "the scheduler has no workers", "start some: `dask worker ADDRESS`") from None
     try:
-        found = client.run(_about)
+        found: Any = client.run(_about)
     except (ModuleNotFoundError, AttributeError) as error:
         raise InputError(
             PLACE, f"a worker cannot run locokine ({error})", f"install locokine {__version__} on every worker"

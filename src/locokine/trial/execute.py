@@ -237,7 +237,7 @@ class Piece(NamedTuple):
     name: str
     arm: str
     first: int
-    count: int
+    subjects: int
 
 
 class Challenge(NamedTuple):
@@ -272,7 +272,7 @@ class _Threads:
     def arms(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, ArmRun]]:
         for piece in pieces:
             yield piece, self.engine.simulate_arm(
-                self.experiment, self.population, piece.arm, piece.first, piece.count, self.threads
+                self.experiment, self.population, piece.arm, piece.first, piece.subjects, self.threads
             )
 
     def challenges(
@@ -315,12 +315,12 @@ def _simulate(
     ]
     parts = {piece.name: part for piece in pieces if (part := chunks.get(piece.name)) is not None}
     missing = [piece for piece in pieces if piece.name not in parts]
-    done = sum(piece.count for piece in pieces) - sum(piece.count for piece in missing)
+    done = sum(piece.subjects for piece in pieces) - sum(piece.subjects for piece in missing)
     tell(missing[0].arm if missing else "rechallenge")
     for piece, part in workforce.arms(missing):
         chunks.put(piece.name, part)
         parts[piece.name] = part
-        done += piece.count
+        done += piece.subjects
         tell(piece.arm)
     runs = {
         arm.name: ArmRun.concatenate([parts[piece.name] for piece in pieces if piece.arm == arm.name])

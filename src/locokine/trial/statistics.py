@@ -333,9 +333,9 @@ def compare_arms(outcome: Outcome, reference: str) -> pd.DataFrame:
             paired = paired_risk_difference(hits, other)
             row |= {f"{name}_paired_low": paired.low, f"{name}_paired_high": paired.high, f"{name}_paired_p": paired.p}
         row["log_rank_p"] = log_rank(part["survival"], part["died"], base["survival"], base["died"]).p
-        horizon = float(max(part["survival"].max(), base["survival"].max()))  # the living are censored at the end
-        means = [restricted_mean(item["survival"], item["died"], horizon) for item in (part, base)]
-        gain = restricted_mean_difference(*means)
+        horizon = max(float(np.max(item["survival"].to_numpy())) for item in (part, base))  # the living are censored at the end
+        here, there = (restricted_mean(item["survival"], item["died"], horizon) for item in (part, base))
+        gain = restricted_mean_difference(here, there)
         rows.append(row | _named("survival_gain", gain) | {"survival_gain_p": gain.p})
     return pd.DataFrame(rows)
 
