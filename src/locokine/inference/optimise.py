@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from locokine.outcome.endpoints import endpoint
 from locokine.population import draw
 from locokine.scenario.dosing import parse_course
 from locokine.scenario.experiment import Experiment
-from locokine.scenario.grammar import NUMERIC, ROUTES
+from locokine.scenario.grammar import NUMERIC, ROUTES, Cursor, parse_rules, parse_schedule
 from locokine.scenario.load import load, redose
 
 if TYPE_CHECKING:
@@ -198,21 +199,16 @@ def make_space(
             from locokine.parameters.reading import suggest
 
             raise InputError("--route", f"unknown route '{route}'", suggest(route, [r for r in ROUTES if "." not in r]))
-    own = _schedule(line, course.agent, agents)
+    own = _schedule(line)
     space = Space(
         arm, course.agent, doses, volumes, tuple(routes) or (course.route,), tuple(schedules) or (own,),
         tuple(sites) or ((",".join(course.lesions),) if course.lesions else ()),
     )
-    for schedule in space.schedules:  # say what is wrong before anything is run
-        _design(experiment, space.line(_first(space, schedule)))
+    volume_low = space.volume.low if space.volume else 0.0
+    for path, schedule, site in product(space.routes, space.schedules, space.sites or ("",)):
+        choice = {"dose": space.dose.low, "volume": volume_low, "route": path, "schedule": schedule, "site": site}
+        _design(experiment, space.line(choice))  # says what is wrong before anything is run
     return space
-
-
-def _first(space: Space, schedule: str) -> dict[str, Any]:
-    return {
-        "dose": space.dose.low, "volume": space.volume.low if space.volume else 0.0, "route": space.routes[0],
-        "schedule": schedule, "site": space.sites[0] if space.sites else "",
-    }  # fmt: skip
 
 
 def _quantity(words: Sequence[str]) -> tuple[float, str]:
@@ -235,15 +231,17 @@ def _range(text: str, option: str) -> Range:
     return Range(a, b, unit)
 
 
-def _schedule(line: str, agent: str, agents: Sequence[str]) -> str:
-    """The end of a dosing line that says when: its longest part that is a schedule by itself."""
+def _schedule(line: str) -> str:
+    """The end of a dosing line that says when (and until when): its longest part that is a schedule by itself."""
     words = line.split()
-    for first in range(2, len(words)):
+    for first in range(len(words)):
+        cursor = Cursor(" ".join(words[first:]), "")
         try:
-            parse_course(f"{agent} 1 IU intravenous {' '.join(words[first:])}", "", agents)
+            parse_schedule(cursor)
+            parse_rules(cursor)
         except InputError:
             continue
-        return " ".join(words[first:])
+        return cursor.text
     raise InputError("--schedule", f"no schedule in '{line}'", "write one with --schedule")
 
 
