@@ -263,7 +263,7 @@ def test_evaluations_of_another_study_are_refused_without_force(tmp_path: Path, 
 def test_a_ledger_keeps_numbers_exactly_and_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     values = np.array([1.0 / 3.0, np.nan, 1e-300])
     Ledger(tmp_path / "deep" / "er", FACTS).put("a", {"x": values})
-    found = Ledger(tmp_path / "deep" / "er", FACTS).get("a", lambda: {})
+    found = Ledger(tmp_path / "deep" / "er", FACTS).get("a", dict)
     np.testing.assert_array_equal(found["x"], values)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file, not a folder"):

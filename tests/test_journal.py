@@ -120,7 +120,8 @@ def with_lesions(*patterns: tuple[bool, ...]) -> Result:
     run = healthy_run("treated", subjects=len(patterns), days=30, lesions=names)
     for s, pattern in enumerate(patterns):
         for i, responds in enumerate(pattern):
-            set_volume(run, course(30, (0, 100), (3, 100), (12, 20.0 if responds else 300.0), (30, 20.0 if responds else 900.0)), s, i)
+            later, last = (20.0, 20.0) if responds else (300.0, 900.0)
+            set_volume(run, course(30, (0, 100), (3, 100), (12, later), (30, last)), s, i)
     plans = tuple(LesionPlan(name, "sl2", "subcutis", cells=1e5) for name in names)
     return result_of(run, protocol(Arm("treated", (dose(3.0, names),)), lesions=plans, days=30))
 

@@ -214,7 +214,7 @@ def test_movable_parameters_have_ranges_and_a_part_in_the_scenario(experiment: E
     assert "human" not in owners
     fixed = experiment.changed(overrides={"direct_on": "2 h"})
     assert not any(free.record.name == "direct_on" for free in movable(fixed))
-    with pytest.raises(InputError, match="no parameter 'direct_onn'.*did you mean direct_on"):
+    with pytest.raises(InputError, match=r"no parameter 'direct_onn'.*did you mean direct_on"):
         movable(experiment, ["direct_onn"])
 
 
