@@ -53,7 +53,8 @@ def explain(
 ) -> None:
     """Share out a treatment's effect among mechanisms, by counterfactual twins, and tell what happens in which order."""
     from locokine.inference import explain as inference
-    from locokine.report.figures_explain import plot_explanation, write_figure
+    from locokine.report.figures import save_figure
+    from locokine.report.figures_explain import plot_explanation
 
     if draws < 0:
         raise InputError("--draws", f"{draws} is not a number of draws", "use 0 or more")
@@ -66,7 +67,7 @@ def explain(
         order = inference.order_table(found.events)
         tables = {"shares": found.shares(), "worlds": found.worlds(), "events": found.events, "order": order}
         save_tables(out, tables, _facts(found, tables), "explanation")
-        write_figure(plot_explanation(found), out, "explanation")
+        save_figure(plot_explanation(found), out, "explanation")
     if as_json:
         print_json(_facts(found, tables))
         return

@@ -54,7 +54,7 @@ def power(
     """Find how many subjects per arm a trial needs to see a difference that the model predicts."""
     from locokine.inference import power as inference
     from locokine.inference.explain import choose_arms
-    from locokine.report.figures_explain import write_figure
+    from locokine.report.figures import save_figure
     from locokine.report.figures_plan import plot_power
 
     experiment = load_experiment(file, subjects, seed, settings, geometry)
@@ -73,7 +73,7 @@ def power(
             "sentence": found.sentence(),
         }  # fmt: skip
         save_tables(out, {"power": found.table}, facts, "power")
-        write_figure(plot_power(found), out, "power")
+        save_figure(plot_power(found), out, "power")
     if as_json:
         print_json(facts)
         return
@@ -131,7 +131,7 @@ def optimise(
     """Find dose, volume, schedule and site that reach an aim under a toxicity limit; say how sure and how flat that is."""
     from locokine.inference import optimise as inference
     from locokine.inference.explain import choose_arms
-    from locokine.report.figures_explain import write_figure
+    from locokine.report.figures import save_figure
     from locokine.report.figures_plan import plot_optimum
 
     experiment = load_experiment(file, subjects, seed, settings, geometry)
@@ -147,7 +147,7 @@ def optimise(
             "sentences": found.sentences(),
         }  # fmt: skip
         save_tables(out, {"designs": found.designs, "front": found.front}, facts, "optimum")
-        write_figure(plot_optimum(found), out, "optimum")
+        save_figure(plot_optimum(found), out, "optimum")
     if as_json:
         print_json(facts)
         return

@@ -57,7 +57,7 @@ def sensitivity(
     """Screen the parameters of a scenario (Morris), then tornado and Sobol indices of those that matter."""
     from locokine.inference.explain import choose_arms
     from locokine.inference.sensitivity import sensitivity as run
-    from locokine.report.figures_explain import write_figure
+    from locokine.report.figures import save_figure
     from locokine.report.figures_sensitivity import plot_sensitivity
 
     experiment = load_experiment(file, None, seed, settings, geometry)
@@ -74,7 +74,7 @@ def sensitivity(
             "draws_without_value": found.missing, **{name: records(table) for name, table in tables.items()},
         }  # fmt: skip
         save_tables(out, tables, facts, "sensitivity")
-        write_figure(plot_sensitivity(found), out, "sensitivity")
+        save_figure(plot_sensitivity(found), out, "sensitivity")
     if as_json:
         print_json(facts)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -128,13 +128,3 @@ def _timeline(axes: Axes, found: Explanation) -> None:
     axes.axvspan(1.0, 4.0, color="#F4F4F4", zorder=0)
     axes.set_xlabel("time after the first dose")
     axes.set_title("What happens when", loc="left")
-
-
-def write_figure(figure: Any, folder: Any, name: str) -> None:
-    """Write NAME.png and NAME.svg into a folder, each whole or not at all."""
-    from locokine.results.store import disk_errors, write_atomic
-
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for ending, content in ((".png", style.png_bytes(figure)), (".svg", style.svg_bytes(figure))):
-            write_atomic(folder / f"{name}{ending}", lambda stream, content=content: stream.write(content))
