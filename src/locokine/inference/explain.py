@@ -421,16 +421,17 @@ def _cause(found: Explanation) -> str:
     over = f" over {found.control}" if found.control else ""
     if abs(total) < LEAST:
         return f"{who} had no effect worth explaining: it raised {what} by {_percent(total)}{over}."
-    done = f"{who} raised {what} by {_percent(total)}{over}"
+    done = f"{who} raised {what} by {round(100.0 * total)} percentage points{over}"
     table = found.shares()
     rows = table.loc[table["effect"] == effect].sort_values("contribution", ascending=False).to_dict("records")
     rows = [row for row in rows if row["low"] > 0.0 or row["high"] < 0.0]
     if not rows:
         return f"{done}, and none of the mechanisms looked at accounts for it beyond chance."
-    due = [
-        f"{_percent(row['share'])} ({round(100.0 * row['share_low'])}–{round(100.0 * row['share_high'])}) to {row['mechanism']}"
+    parts = [
+        (f"{_percent(row['share'])} ({round(100.0 * row['share_low'])}–{round(100.0 * row['share_high'])})", row["mechanism"])
         for row in rows if row["contribution"] > 0.0
     ]
+    due = [f"{share} {'is due ' if i == 0 else ''}to {name}" for i, (share, name) in enumerate(parts)]
     against = [row["mechanism"] for row in rows if row["contribution"] < 0.0]
     top = rows[0]
     ending = (
@@ -438,7 +439,7 @@ def _cause(found: Explanation) -> str:
         f"{_percent(total - top['without'])} would be left"
     )
     opposing = f" ({_join(against)} worked against it)" if against else ""
-    return f"{done}; of this, {_join(due)} is due{opposing}: {ending}."
+    return f"{done}; of this, {_join(due)}{opposing}: {ending}."
 
 
 def _course(found: Explanation) -> str:

@@ -425,7 +425,8 @@ def _front(
     chosen = random.integers(0, gain.shape[1], (RESAMPLES, gain.shape[1]))
     gains, harms = gain[:, chosen].mean(axis=2), harm[:, chosen].mean(axis=2)  # (designs, resamples)
     score = np.where(worse * harms <= worse * limit + 1e-12, sign * gains, -np.inf)
-    winners = np.where(np.isfinite(score).any(axis=0), score.argmax(axis=0), -1)
+    top = np.isfinite(score) & (score >= score.max(axis=0))
+    shared = top / np.maximum(top.sum(axis=0), 1)  # equals share a win
     made = designs.set_index("design").loc[list(lines)].reset_index()
     for name, values, draws, kind in (
         ("aim", gain, gains, endpoint(aim).kind), ("toxicity", harm, harms, endpoint(toxicity).kind)
@@ -433,7 +434,7 @@ def _front(
         made[f"{name}_again"] = values.mean(axis=1)
         bounds = np.array([_interval(v, d, kind) for v, d in zip(values, draws, strict=True)])
         made[f"{name}_low"], made[f"{name}_high"] = bounds[:, 0], bounds[:, 1]
-    made["sure"] = [float((winners == i).mean()) for i in range(len(lines))]
+    made["sure"] = shared.mean(axis=1)
     return made
 
 

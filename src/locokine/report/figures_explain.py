@@ -42,9 +42,8 @@ def plot_explanation(found: Explanation) -> Figure:
         title = f"{found.experiment}: why {found.arm} treatment does what it does ({found.subjects} {found.host}s{control})"
         figure.suptitle(style.wrap(title, 130, 1), x=0.01, ha="left", fontsize=12, fontweight="bold")
         note = (
-            "Left: Shapley values, exact over all combinations of mechanisms; whiskers 95 % over subjects. Right: dots are "
-            "subjects, bars medians, of the time at which half of the change was "
-            "made (in the grey part: before the first stored value). Research use only."
+            "Left: Shapley values, whiskers 95 % over subjects. Right: time at which half of the change was made; dots subjects, "
+            "bars medians, grey before the first stored value. Research use only."
         )
         figure.text(0.01, 0.015, note, fontsize=7.5, color=style.GREY)
     return figure
