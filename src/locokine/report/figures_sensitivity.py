@@ -72,6 +72,8 @@ def _tornado(axes: Axes, found: Sensitivity) -> None:
             at = min(value, middle) if side == "right" else max(value, middle)
             axes.text(at + shift * span, place, text, va="center", ha=side, fontsize=7, color=style.GREY)
     axes.axvline(middle, color=style.INK, lw=0.9)
+    if ENDPOINTS[name].unit == "1":  # room for the labels, not for shares below 0 or above 1
+        axes.set_xticks([tick for tick in axes.get_xticks() if -1e-9 <= tick <= 1.0 + 1e-9])
     axes.set_yticks(range(len(table)), [label(str(row["parameter"])) for row in table])
     axes.invert_yaxis()
     axes.set_xlabel(f"{axis_label(name)}, mean")

@@ -295,7 +295,7 @@ def _contrasts(outcome: Outcome, base: str) -> pd.DataFrame:
 
 _PAGE = """<!doctype html>
 <html lang="en-GB"><head><meta charset="utf-8"><title>{{ title }}: tables</title><style>
-body { font: 14px/1.45 {{ fonts }}; color: #222; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
+body { font: 14px/1.45 {{ fonts | safe }}; color: #222; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
 h2 { font-size: 1rem; margin: 2.2rem 0 .4rem; }
 table { border-collapse: collapse; border-top: 2px solid #222; border-bottom: 2px solid #222; }
 th { border-bottom: 1px solid #222; text-align: left; vertical-align: bottom; font-weight: 600; }
