@@ -28,7 +28,7 @@ def game(players: int, worth: Callable[[set[int]], float]) -> np.ndarray:
 
 
 def test_the_glove_game() -> None:
-    # one left glove (player 0), two right ones; a pair is worth 1 (Osborne and Rubinstein 1994, chapter 14)
+    # one left glove (player 0), two right ones; a pair is worth 1: in 4 of 6 orders the left one completes it
     values = shapley.shapley_values(game(3, lambda s: float(0 in s and bool(s & {1, 2}))))
     np.testing.assert_allclose(values, [2 / 3, 1 / 6, 1 / 6], atol=1e-15)  # rounding only
 
