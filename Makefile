@@ -77,7 +77,7 @@ bench: $(BENCH) ## speed and accuracy beside libRoadRunner
 # Needs pip-tools on PATH. Names, versions and hashes only: no address of any index is written.
 lock: ## resolve the pinned dependencies anew
 	pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	    --no-annotate --no-header --strip-extras --allow-unsafe --extra dev --extra fit \
+	    --no-annotate --no-header --strip-extras --allow-unsafe --extra cluster --extra dev --extra fit \
 	    --output-file requirements.lock pyproject.toml
 	echo "libroadrunner>=2.7" | pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --no-annotate --no-header --strip-extras --allow-unsafe \

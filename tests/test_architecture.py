@@ -230,7 +230,7 @@ def test_every_dependency_is_in_the_lock() -> None:
     locked = set(
         re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
     )
-    wanted = [*project["dependencies"], *groups["fit"], *groups["dev"]]
+    wanted = [*project["dependencies"], *groups["fit"], *groups["cluster"], *groups["dev"]]
     names = {
         re.split(r"[\[>=<!~ ]", line)[0].lower().replace("_", "-").replace("ruamel.yaml", "ruamel-yaml")
         for line in wanted

@@ -194,6 +194,7 @@ def simulate(
     store: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    cluster: str | None = None,
 ) -> Result:
     """Run all arms and the rechallenge of an experiment.
 
@@ -210,18 +211,22 @@ def simulate(
         Replace the results of another run in that folder.
     progress
         Called with the subjects done, all subjects and the name of the arm.
+    cluster
+        Address of a Dask scheduler, or "local" for worker processes on this machine; the numbers do not depend on it.
 
     Raises
     ------
     InputError
-        If the scenario or the folder cannot be used.
+        If the scenario, the folder or the cluster cannot be used.
     """
     from locokine.trial.execute import run_experiment
 
     if threads is not None and threads < 1:
         raise InputError("threads", f"{threads} is not a number of cores", "use 1 or more")
     folder = None if store is None else Path(store)
-    return run_experiment(_loaded(experiment), folder, threads=threads, force=force, progress=progress)
+    return run_experiment(
+        _loaded(experiment), folder, threads=threads, force=force, progress=progress, cluster=cluster
+    )
 
 
 def run(
@@ -234,12 +239,13 @@ def run(
     force: bool = False,
     progress: Progress | None = None,
     report: bool = True,
+    cluster: str | None = None,
 ) -> Result:
     """Simulate an experiment and, where a folder is named, write its report and figures too.
 
     Parameters
     ----------
-    experiment, threads, force, progress
+    experiment, threads, force, progress, cluster
         As for `simulate`.
     out
         Folder for results and report; None keeps everything in memory.
@@ -251,7 +257,7 @@ def run(
     chosen = _loaded(experiment)
     if subjects is not None or seed is not None:
         chosen = chosen.changed(subjects=subjects, seed=seed)
-    result = simulate(chosen, threads=threads, store=out, force=force, progress=progress)
+    result = simulate(chosen, threads=threads, store=out, force=force, progress=progress, cluster=cluster)
     if out is not None and report:
         write_report(result, chosen, out)
     return result

@@ -29,6 +29,9 @@ def run(
     subjects: Annotated[int | None, typer.Option(help="Subjects per arm, instead of those of the scenario.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, instead of that of the scenario.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor cores to use (all by default).")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler (tcp://HOST:PORT), or local for processes here.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,7 +57,9 @@ def run(
         if not is_finished(experiment, out) and api.needs_compiling():
             messages.print("Compiling the engine once, about a minute; later runs start in seconds.")
         with progress_bar(messages) as progress:
-            result = api.run(experiment, out, threads=threads, force=force, progress=progress, report=False)
+            result = api.run(
+                experiment, out, threads=threads, force=force, progress=progress, report=False, cluster=cluster
+            )
         if not no_report:
             with messages.status("Writing the report ..."):
                 api.write_report(result, experiment, out)

@@ -38,7 +38,7 @@ def print_result(result: Result, directory: Path) -> None:
     console = Console(highlight=False, markup=False)
     for title, table in api.tables(result):
         if table.rows:
-            console.print(_drawn(title, table, 1 if console.width >= 100 else 0))
+            console.print(drawn(title, table, 1 if console.width >= 100 else 0))
         if table.note:
             console.print(table.note, style="dim")
     page = directory / api.REPORT
@@ -50,7 +50,7 @@ SHORTER = {"injection": "inj.", "bioavailability": "bioavail- ability"}
 """Words of headings that would make a column wider than 80 characters allow."""
 
 
-def _drawn(title: str, table: Table, gap: int) -> Drawn:
+def drawn(title: str, table: Table, gap: int) -> Drawn:
     """Table for the terminal: headings wrap between words, numbers do not; the first columns take what is left."""
     from rich import box
     from rich.table import Table as Drawn

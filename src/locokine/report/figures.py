@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "make_all", "plot_chain", "plot_deaths", "plot_exposure", "plot_fields", "plot_spider", "plot_survival",
-    "plot_toxicity", "plot_waterfall", "save_all",
+    "plot_toxicity", "plot_waterfall", "save_all", "save_figure",
 ]  # fmt: skip
 
 _MADE: WeakKeyDictionary[Any, dict[str, Figure]] = WeakKeyDictionary()
@@ -82,16 +82,29 @@ def save_all(result: Any, directory: str | Path) -> list[Path]:
     InputError
         If the folder cannot be written or the disk is full.
     """
+    return [
+        path
+        for name, svg in svg_all(result).items()
+        for path in save_figure(make_all(result)[name], directory, name, svg)
+    ]
+
+
+def save_figure(figure: Figure, directory: str | Path, name: str, svg: bytes | None = None) -> list[Path]:
+    """Write NAME.png and NAME.svg of one figure, each whole or not at all; `svg` if it was made before.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written or the disk is full.
+    """
     from locokine.results.store import disk_errors, write_atomic
 
     folder = Path(directory)
     paths: list[Path] = []
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, svg in svg_all(result).items():
-            png = style.png_bytes(make_all(result)[name])
-            for suffix, content in (("png", png), ("svg", svg)):
-                path = folder / f"{name}.{suffix}"
-                write_atomic(path, lambda stream, content=content: stream.write(content))
-                paths.append(path)
+        for suffix, content in (("png", style.png_bytes(figure)), ("svg", svg or style.svg_bytes(figure))):
+            path = folder / f"{name}.{suffix}"
+            write_atomic(path, lambda stream, content=content: stream.write(content))
+            paths.append(path)
     return paths

@@ -12,10 +12,11 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import locokine.outcome  # noqa: F401  tells results how outcomes are read
 from locokine import __version__
@@ -94,6 +95,7 @@ def run_experiment(
     progress: Progress | None = None,
     *,
     full: bool = False,
+    cluster: str | None = None,
 ) -> Result:
     """Simulate all arms, and the rechallenge if there is one.
 
@@ -113,18 +115,22 @@ def run_experiment(
         Told after every chunk.
     full
         Store the day values of all subjects, not only of the first 50.
+    cluster
+        Address of a Dask scheduler (`tcp://HOST:PORT`), or "local" for worker processes on this machine; None computes
+        in this process. The bits of the result do not depend on it as long as all processors are of one type.
 
     Raises
     ------
     InputError
-        If the folder holds another run, cannot be written, or the disk is full.
+        If the folder holds another run, cannot be written, or the disk is full; if the cluster cannot be used.
     KeyboardInterrupt
         Passed on; the same call then continues.
     """
     threads = threads or _cores()
     manifest = make_manifest(experiment)
     if out is None:
-        runs, challenges = _simulate(experiment, _Memory(), threads, progress)
+        with _workforce(experiment, threads, cluster) as workforce:
+            runs, challenges = _simulate(experiment, _Memory(), workforce, progress)
         return Result(manifest, experiment.protocol, runs, challenges, experiment.resolved())
     folder = Path(out)
     finished = _check_folder(folder, manifest, force)
@@ -132,7 +138,8 @@ def run_experiment(
         shutil.rmtree(folder / WORK, ignore_errors=True)
         return Result.open(folder)
     chunks = _Chunks.start(folder, manifest, force)
-    runs, challenges = _simulate(experiment, chunks, threads, progress)
+    with _workforce(experiment, threads, cluster) as workforce:
+        runs, challenges = _simulate(experiment, chunks, workforce, progress)
     result = Result(manifest, experiment.protocol, runs, challenges, experiment.resolved())
     result.save(folder, full=full)
     chunks.remove()
@@ -223,12 +230,75 @@ class _Chunks:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
+# ---------------------------------------------------------------------- who does the work
+class Piece(NamedTuple):
+    """A part of an arm: its name on disk, the arm, its first subject and how many."""
+
+    name: str
+    arm: str
+    first: int
+    subjects: int
+
+
+class Challenge(NamedTuple):
+    """A rechallenge: its name on disk, the arm whose cured hosts are challenged (or "naive"), the line."""
+
+    name: str
+    arm: str
+    line: str
+
+
+class Workforce(Protocol):
+    """Whoever simulates: the threads of this process, or the workers of a cluster (`trial.cluster`)."""
+
+    def arms(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, ArmRun]]:
+        """Simulate pieces; they come back in any order."""
+        ...
+
+    def challenges(
+        self, wanted: Sequence[Challenge], runs: Mapping[str, ArmRun]
+    ) -> Iterator[tuple[Challenge, ArmRun | None]]:
+        """Challenge the cured hosts of arms; None where there are none."""
+        ...
+
+
+class _Threads:
+    """Simulates in this process, piece after piece."""
+
+    def __init__(self, experiment: Experiment, threads: int) -> None:
+        self.experiment, self.threads, self.engine = experiment, threads, _engine()
+        self.population = self.engine.draw(experiment)
+
+    def arms(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, ArmRun]]:
+        for piece in pieces:
+            yield piece, self.engine.simulate_arm(
+                self.experiment, self.population, piece.arm, piece.first, piece.subjects, self.threads
+            )
+
+    def challenges(
+        self, wanted: Sequence[Challenge], runs: Mapping[str, ArmRun]
+    ) -> Iterator[tuple[Challenge, ArmRun | None]]:
+        for item in wanted:
+            yield item, self.engine.simulate_rechallenge(
+                self.experiment, self.population, runs.get(item.arm), item.line, self.threads
+            )
+
+
+@contextmanager
+def _workforce(experiment: Experiment, threads: int, cluster: str | None) -> Iterator[Workforce]:
+    if cluster is None:
+        yield _Threads(experiment, threads)
+        return
+    from locokine.trial.cluster import connected
+
+    with connected(experiment, cluster, threads) as workers:
+        yield workers
+
+
 # ---------------------------------------------------------------------- simulating
 def _simulate(
-    experiment: Experiment, chunks: _Chunks | _Memory, threads: int, progress: Progress | None
+    experiment: Experiment, chunks: _Chunks | _Memory, workforce: Workforce, progress: Progress | None
 ) -> tuple[dict[str, ArmRun], dict[tuple[str, str], ArmRun]]:
-    engine = _engine()
-    population = engine.draw(experiment)
     protocol, again = experiment.protocol, experiment.protocol.rechallenge
     lines = again.lines if again else ()
     total = experiment.subjects * (len(protocol.arms) + len(lines))  # cured hosts come on top when they are known
@@ -238,35 +308,40 @@ def _simulate(
         if progress:
             progress(done, max(total, done), what)
 
-    runs: dict[str, ArmRun] = {}
-    for number, arm in enumerate(protocol.arms):
-        parts = []
-        for first in range(0, experiment.subjects, CHUNK):
-            count = min(CHUNK, experiment.subjects - first)
-            tell(arm.name)
-            name = f"arm{number}-{first}"
-            part = chunks.get(name)
-            if part is None:
-                part = engine.simulate_arm(experiment, population, arm.name, first, count, threads)
-                chunks.put(name, part)
-            parts.append(part)
-            done += count
-        runs[arm.name] = ArmRun.concatenate(parts)
-    challenges: dict[tuple[str, str], ArmRun] = {}
-    for number, line in enumerate(lines):
-        for place, (arm, run) in enumerate([(NAIVE, None), *runs.items()]):
-            tell(f"{arm} challenged with {line}")
-            name = f"challenge{number}-{place}"
-            found = chunks.get(name)
-            if found is None:
-                found = engine.simulate_rechallenge(experiment, population, run, line, threads)
-                if found is not None:
-                    found = replace(found, end_state=None)
-                    chunks.put(name, found)
-            if found is not None:
-                challenges[(arm, line)] = found
-                done += found.subjects
+    pieces = [
+        Piece(f"arm{number}-{first}", arm.name, first, min(CHUNK, experiment.subjects - first))
+        for number, arm in enumerate(protocol.arms)
+        for first in range(0, experiment.subjects, CHUNK)
+    ]
+    parts = {piece.name: part for piece in pieces if (part := chunks.get(piece.name)) is not None}
+    missing = [piece for piece in pieces if piece.name not in parts]
+    done = sum(piece.subjects for piece in pieces) - sum(piece.subjects for piece in missing)
+    tell(missing[0].arm if missing else "rechallenge")
+    for piece, part in workforce.arms(missing):
+        chunks.put(piece.name, part)
+        parts[piece.name] = part
+        done += piece.subjects
+        tell(piece.arm)
+    runs = {
+        arm.name: ArmRun.concatenate([parts[piece.name] for piece in pieces if piece.arm == arm.name])
+        for arm in protocol.arms
+    }
+    wanted = [
+        Challenge(f"challenge{number}-{place}", arm, line)
+        for number, line in enumerate(lines)
+        for place, arm in enumerate([NAIVE, *runs])
+    ]
+    found: dict[str, ArmRun] = {item.name: run for item in wanted if (run := chunks.get(item.name)) is not None}
+    done += sum(run.subjects for run in found.values())
+    tell("rechallenge" if wanted else "finished")
+    for item, run in workforce.challenges([item for item in wanted if item.name not in found], runs):
+        if run is not None:
+            found[item.name] = replace(run, end_state=None)
+            chunks.put(item.name, found[item.name])
+            done += run.subjects
+        tell(f"{item.arm} challenged with {item.line}")
     tell("finished")
+    challenges = {(item.arm, item.line): found[item.name] for item in wanted if item.name in found}
     return {arm: replace(run, end_state=None) for arm, run in runs.items()}, challenges
 
 
