@@ -127,6 +127,11 @@ class Observation:
         return self.group.arm
 
     @property
+    def words(self) -> str:
+        """What `--filter` looks in."""
+        return " ".join((self.name, *self.rows, self.use, self.what, self.source, self.observable, self.scenario))
+
+    @property
     def measure(self) -> Observable:
         """What is read."""
         return OBSERVABLES[self.observable]
@@ -169,10 +174,7 @@ class Evidence:
             If there is none.
         """
         wanted = containing.lower()
-        found = [
-            item for item in self.observations.values()
-            if wanted in " ".join((item.name, *item.rows, item.use, item.what, item.source, item.observable, item.scenario)).lower()
-        ]
+        found = [item for item in self.observations.values() if wanted in item.words.lower()]
         if not found:
             raise InputError("--filter", f"no experiment contains '{containing}'", suggest(containing, self.observations))
         return found
@@ -209,8 +211,13 @@ def _names(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from (("agents", agent) for agent in sorted(agents))
 
 
-@lru_cache(maxsize=128)
 def _tree(path: Path) -> Mapping[str, Any]:
+    return _tree_of(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _tree_of(path: Path, changed: int) -> Mapping[str, Any]:
+    """A scenario as plain data; read again if the file has changed."""
     tree = plain(read_yaml(read_file(path), str(path)))
     if not isinstance(tree, dict):
         raise InputError(str(path), "is not a scenario", "begin with 'experiment: NAME'")
@@ -330,7 +337,7 @@ def _observation(path: Path, folder: Path) -> tuple[Observation, dict[str, Path 
 
 
 def _group(
-    group: GroupModel, main: EvidenceModel, path: tuple[str, ...], folder: Path, where: Where,
+    group: GroupModel | EvidenceModel, main: EvidenceModel, path: tuple[str, ...], folder: Path, where: Where,
     scenarios: dict[str, Path | Mapping[str, Any]],
 ) -> Group:
     named = main.scenario if group.scenario is None else group.scenario

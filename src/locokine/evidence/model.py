@@ -122,7 +122,8 @@ class ObservedModel(Strict):
         if self.effective is not None and self.effective > self.n:
             raise InputError("effective", f"{self.effective:g} is more than n ({self.n:g})", "give at most n")
         if self.successes is not None and self.successes > self.n:
-            raise InputError("successes", f"{self.successes:g} of {self.n:g} contradict each other", "successes cannot exceed n")
+            problem = f"{self.successes:g} of {self.n:g} contradict each other"
+            raise InputError("successes", problem, "successes cannot exceed n")
         if self.successes is not None and self.percent is not None:
             share = 100.0 * self.successes / self.n
             if abs(share - self.percent) > 1.0:
@@ -139,18 +140,23 @@ class ObservedModel(Strict):
         return self
 
 
-class GroupModel(Strict):
-    """A group of hosts: an arm of a scenario, with mechanisms or values changed."""
+class ChangesModel(Strict):
+    """Mechanisms or values of a scenario that are changed."""
 
-    scenario: Text | dict[str, Any] | None = Field(
-        None, description="name of a file in the folder scenarios/, or a scenario written out"
-    )
-    arm: Text | None = Field(None, description="arm of the scenario")
     switches: dict[Text, Switch] = Field(default_factory=dict, description="mechanism → on or off")
     overrides: dict[Text, str | float | int] = Field(default_factory=dict, description="parameter → value with unit")
 
 
-class EvidenceModel(GroupModel):
+class GroupModel(ChangesModel):
+    """The group that another is compared with: an arm of a scenario, with mechanisms or values changed."""
+
+    scenario: Text | dict[str, Any] | None = Field(
+        None, description="name of a file in the folder scenarios/, or a scenario written out; default: the same"
+    )
+    arm: Text | None = Field(None, description="arm of the scenario; default: the same")
+
+
+class EvidenceModel(ChangesModel):
     """One published observation with the experiment that gave it."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = Field(description="name, as the file")
@@ -190,7 +196,7 @@ class EvidenceModel(GroupModel):
                 raise InputError("observed", "a lognormal value must be above 0", "use likelihood: normal")
         else:
             if seen.above is None and seen.below is None:
-                raise InputError("observed", f"{'an ordering' if kind == 'ordering' else 'a bound'} has no limit", "add above: or below:")
+                raise InputError("observed", f"the {kind} has no limit", "add above: or below:")
             if seen.unit is None:
                 raise InputError("observed", "the field 'unit' is missing", "add 'unit:'")
         if (kind == "ordering") != (self.against is not None) and kind in ("ordering", "binomial", "bound"):

@@ -73,7 +73,7 @@ def _shares(like: Likelihood, subjects: Array, draws: NDArray[np.int64], u: Arra
     from scipy.stats import beta, binom
 
     a, b = like.beta(subjects)
-    known = np.isfinite(subjects).any(axis=1)
+    known = np.asarray(np.isfinite(subjects).any(axis=1))
     p = np.asarray(beta.ppf(u, a[draws], b[draws]))
     count = np.asarray(binom.ppf(v, _whole(like.hosts), np.clip(p, 0.0, 1.0)))
     return np.where(known[draws], 100.0 * count / _whole(like.hosts), np.nan)
@@ -118,7 +118,7 @@ def _log_score(like: Likelihood, subjects: Array, other: Array | None, inside: N
         parts = np.where(np.isfinite(centre), norm.logpdf(seen, np.nan_to_num(centre), sd), -np.inf)
     if not np.isfinite(parts).any():
         return WORST
-    return max(float(logsumexp(parts)) - log(len(parts)), WORST)
+    return max(float(np.asarray(logsumexp(parts))) - log(len(parts)), WORST)
 
 
 def _counted(like: Likelihood, a: Array | float, b: Array | float) -> Array:

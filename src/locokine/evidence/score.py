@@ -15,12 +15,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from locokine.errors import InputError
 from locokine.evidence.library import Evidence, Group, Observation
 from locokine.evidence.likelihood import Likelihood
 from locokine.evidence.predictive import Predictive, baseline, predict
 from locokine.evidence.trial import Trial, scaled
 from locokine.outcome.summary import exact_interval
 from locokine.parameters.library import Library, load_library
+from locokine.parameters.reading import suggest
 from locokine.population.draw import Population, draw
 from locokine.scenario.experiment import Experiment
 from locokine.units import unit_factor
@@ -218,8 +220,8 @@ def _simulate(
         if progress:
             progress(number, len(settings), setting[0])
         item, group = next(iter(readings.values()))
-        experiment = evidence.experiment(group, seed, library)
-        _check_lesions(readings, experiment)
+        experiment = _experiment(evidence, item, group, seed, library)
+        _check_settings(readings, experiment)
         parts: dict[Reading, list[Array]] = {key: [] for key in readings}
         for factor, draws in _plan(item.factor, source.count, max(COLUMNS // subjects, 1)):
             people = source.population(experiment, draws, subjects)
@@ -232,10 +234,18 @@ def _simulate(
     return found
 
 
-def _check_lesions(readings: Mapping[Reading, tuple[Observation, Group]], experiment: Experiment) -> None:
-    from locokine.errors import InputError
-    from locokine.parameters.reading import suggest
+def _experiment(evidence: Evidence, item: Observation, group: Group, seed: int, library: Library) -> Experiment:
+    """The experiment of a group; errors name the file of the observation where they do not name that of a scenario."""
+    try:
+        return evidence.experiment(group, seed, library)
+    except InputError as error:
+        if error.place.startswith(group.scenario) or ".yaml" in error.place:
+            raise
+        raise InputError(f"{item.place}, {error.place}", error.problem, error.remedy) from None
 
+
+def _check_settings(readings: Mapping[Reading, tuple[Observation, Group]], experiment: Experiment) -> None:
+    """Lesion and day of what is read must exist in the scenario."""
     lesions = [plan.name for plan in experiment.protocol.lesions]
     last = experiment.protocol.follow_up / 24.0
     for item, _ in readings.values():

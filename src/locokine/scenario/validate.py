@@ -119,6 +119,8 @@ def _explain(
     if kind == "literal_error":
         known = [word.strip().strip("'") for word in str(context.get("expected", "")).replace(" or ", ",").split(",")]
         return f"unknown {last} '{error['input']}'", f"one of {', '.join(known)}"
+    if kind == "string_pattern_mismatch":
+        return f"'{error['input']}' has characters that are not allowed", "use letters, digits and _ . -"
     if kind in ("too_short", "string_too_short"):
         return "is empty", "give at least one"
     for stem, wanted in _KINDS.items():
