@@ -29,7 +29,7 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"no stage {', '.join(unknown)}: choose of {', '.join(s.name for s in data.stages)}")
     bench = Bench(data, seed=options.seed, threads=options.threads)
-    identity = key_of(source_hash(), bench.library.digest, FILE.read_text(encoding="utf-8"), options.seed)
+    identity = key_of(source_hash(), bench.library.digest, FILE.read_text(encoding="utf-8"), data.digest, options.seed)
     store = Store(options.work / f"{identity}.jsonl")
     started = time.monotonic()
 

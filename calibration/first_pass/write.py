@@ -59,7 +59,7 @@ def record(bench: Bench, stages: Sequence[Fitted], claims: Record | None, identi
             rows[name] = {
                 "source": row.source, "what": row.what, "observed": row.likelihood.text(row.unit), "unit": row.unit,
                 "before": first, "after": prediction, "log_likelihood_before": was, "log_likelihood_after": log,
-                "note": row.note, "stage": fitted.stage,
+                "note": "; ".join(row.assumptions), "stage": fitted.stage,
             }
     values = {
         item.key: {

@@ -27,6 +27,7 @@ from locokine.cli.run import run
 from locokine.cli.sensitivity import sensitivity
 from locokine.cli.show import RESEARCH_USE, report
 from locokine.cli.tables import tables
+from locokine.cli.validate import validate
 from locokine.errors import InputError
 
 DONE, FAULT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -41,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (new, check, run, report, tables, explain, sensitivity, power, optimise, audit, schema):
+for command in (new, check, run, report, tables, validate, explain, sensitivity, power, optimise, audit, schema):
     app.command(epilog=RESEARCH_USE)(command)
 app.add_typer(parameters_app, name="parameters", epilog=RESEARCH_USE)
 

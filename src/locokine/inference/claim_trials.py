@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from locokine.engine.batch import simulate_rechallenge
 from locokine.engine.run import ArmRun
 from locokine.engine.variables import BODY, LESION
-from locokine.evidence.observables import Trial
+from locokine.evidence.trial import Trial
 from locokine.inference.prior import Free, population_of
 from locokine.outcome import immunity, response, survival, toxicity
 from locokine.parameters.library import Library

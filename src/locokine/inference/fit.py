@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locokine.evidence.first_pass import FirstPass, Row, Stage
-from locokine.evidence.observables import OBSERVABLES, Trial
+from locokine.evidence.first_pass import FirstPass, Stage
+from locokine.evidence.library import Observation
+from locokine.evidence.trial import Trial
 from locokine.inference.prior import Free, candidates, population_of, rows_of
 from locokine.parameters.library import Library, load_library
 from locokine.population.draw import stream
@@ -113,15 +114,16 @@ class Bench:
         predicted, log = np.empty((len(rows), draws)), np.empty((len(rows), draws))
         for i, name in enumerate(rows):
             row = self.data.rows[name]
-            if row.scenario not in trials:
-                experiment = self.experiment(row.scenario)
-                trials[row.scenario] = Trial(
-                    experiment, population_of(experiment, values, draws, subjects), self.threads
-                )
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # all hosts of a draw dead: nan
-                seen = OBSERVABLES[row.observable](trials[row.scenario], row.arm).reshape(draws, subjects)
-            predicted[i], log[i] = row.likelihood.predict(seen), row.likelihood.log(seen)
+            read = []
+            for group in row.groups:
+                if group.scenario not in trials:
+                    experiment = self.experiment(group.scenario)
+                    people = population_of(experiment, values, draws, subjects)
+                    trials[group.scenario] = Trial(experiment, people, self.threads)
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # all hosts of a draw dead: nan
+                    read.append(row.read(trials[group.scenario], group).reshape(draws, subjects))
+            predicted[i], log[i] = row.likelihood.predict(*read), row.likelihood.log(*read)
         return Scores(predicted, log)
 
 
@@ -426,7 +428,7 @@ def effective_size(log: Array) -> float:
 
 def score_rows(
     bench: Bench, rows: Sequence[str], values: Mapping[Free, float], subjects: int
-) -> Iterator[tuple[Row, float, float]]:
+) -> Iterator[tuple[Observation, float, float]]:
     """Row, prediction and log-likelihood at the given values, one row after another."""
     held, bench.moved = bench.moved, dict(values)
     try:

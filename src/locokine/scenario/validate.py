@@ -49,21 +49,42 @@ def validate(root: Mapping[str, Any], where: Where) -> ScenarioModel:
     """
     from pydantic import ValidationError
 
-    from locokine.scenario.model import ScenarioModel
+    from locokine.scenario.model import FIELDS, ScenarioModel
 
     try:
         return ScenarioModel.model_validate(plain(root))
     except ValidationError as error:
-        raise _complaint(error.errors(include_url=False), where) from None
+        raise complaint(error.errors(include_url=False), where, FIELDS, "scenario") from None
 
 
-def _complaint(errors: list[Any], where: Where) -> InputError:
-    """Turn pydantic's first error (unknown fields first: they explain missing ones) into ours."""
+def complaint(
+    errors: list[Any], where: Where, fields: Mapping[str, tuple[str, ...]], root: str,
+    remedies: Mapping[str, str] | None = None,
+) -> InputError:
+    """Turn pydantic's first error (unknown fields first: they explain missing ones) into ours.
+
+    Parameters
+    ----------
+    errors
+        Of pydantic.
+    where
+        Finds lines.
+    fields
+        Known fields by the first field of the path ("" for the file itself).
+    root
+        What the file is called where no field is at fault.
+    remedies
+        Field → what to do if it is missing, where that is not obvious.
+    """
     first = min(enumerate(errors), key=lambda item: (item[1]["type"] != "extra_forbidden", item[0]))[1]
     path = tuple(key for key in first["loc"] if key not in ("[key]",) and not str(key).startswith("function-"))
-    problem, remedy = _explain(first, path)
+    problem, remedy = _explain(first, path, fields)
+    if first["type"] == "missing" and path:
+        remedy = (remedies or {}).get(str(path[-1]), remedy)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return InputError(where.place(*path) or "scenario", problem, remedy + more)
+    cause = first.get("ctx", {}).get("error")
+    inside = (cause.place,) if isinstance(cause, InputError) and cause.place.isidentifier() else ()
+    return InputError(where.place(*path, *inside) or root, problem, remedy + more)
 
 
 _KINDS = {
@@ -77,17 +98,17 @@ _KINDS = {
 }
 
 
-def _explain(error: Mapping[str, Any], path: tuple[str | int, ...]) -> tuple[str, str]:
+def _explain(
+    error: Mapping[str, Any], path: tuple[str | int, ...], fields: Mapping[str, tuple[str, ...]]
+) -> tuple[str, str]:
     """Return (problem, remedy) in plain words."""
-    from locokine.scenario.model import FIELDS
-
     kind, context = str(error["type"]), error.get("ctx", {})
     cause = context.get("error")
     if isinstance(cause, InputError):
         return cause.problem, cause.remedy
     last = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
-        return f"unknown field '{last}'", suggest(last, FIELDS.get(str(path[0]) if len(path) > 1 else "", FIELDS[""]))
+        return f"unknown field '{last}'", suggest(last, fields.get(str(path[0]) if len(path) > 1 else "", fields[""]))
     if kind == "missing":
         return f"the field '{last}' is missing", f"add '{last}:'"
     if kind in ("greater_than_equal", "less_than_equal"):
@@ -98,6 +119,8 @@ def _explain(error: Mapping[str, Any], path: tuple[str | int, ...]) -> tuple[str
     if kind == "literal_error":
         known = [word.strip().strip("'") for word in str(context.get("expected", "")).replace(" or ", ",").split(",")]
         return f"unknown {last} '{error['input']}'", f"one of {', '.join(known)}"
+    if kind == "string_pattern_mismatch":
+        return f"'{error['input']}' has characters that are not allowed", "use letters, digits and _ . -"
     if kind in ("too_short", "string_too_short"):
         return "is empty", "give at least one"
     for stem, wanted in _KINDS.items():

@@ -1,0 +1,179 @@
+"""Draws of the parameters for predictions: of the prior, or of a posterior that a calibration has stored.
+
+A posterior file names parameters as OWNER.NAME (`laws.direct_ec50`, `human.clearance`, `sl2.birth_rate`), all with the
+same number of draws, and says their unit:
+
+    JSON    {"library_hash": "…", "parameters": {"laws.direct_ec50": {"unit": "nM", "draws": [12.1, 17.3, …]}, …}}
+    NPZ     one array a parameter, and `units`: JSON text {"laws.direct_ec50": "nM", …}; `library_hash` as text
+
+Subjects of a draw share its medians and differ by the records' spread between subjects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locokine.errors import InputError
+from locokine.inference.claims import DESIGN, STATUSES
+from locokine.inference.fit import normal_draws
+from locokine.inference.prior import Free, candidates, owned, population_of
+from locokine.parameters.library import Library
+from locokine.parameters.reading import suggest
+from locokine.population.draw import Population
+from locokine.scenario.experiment import Experiment
+from locokine.units import dimension_of, unit_factor
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PriorDraws:
+    """Draws of the prior of every parameter in use; care given and an agent's own potencies are not drawn.
+
+    Attributes
+    ----------
+    count
+        How many.
+    seed
+        Every parameter has its own stream, so all experiments share the draws of what they share.
+    """
+
+    count: int
+    seed: int = 1
+
+    def population(self, experiment: Experiment, draws: Sequence[int], subjects: int) -> Population:
+        """Subjects of the first of these draws, then those of the second, and so on."""
+        scopes = ["laws", experiment.host, *experiment.lines, *experiment.protocol.agents]
+        free = candidates(experiment.library, scopes, {*DESIGN, *_overridden(experiment)}, STATUSES)
+        picked = list(draws)
+        values = {item: item.at(normal_draws(self.seed, f"prior:{item.key}", self.count)[picked]) for item in free}
+        return population_of(experiment, values, len(picked), subjects)
+
+
+@dataclass(frozen=True)
+class PosteriorDraws:
+    """Draws of some parameters, in internal units; all others stay at the values of the library.
+
+    Attributes
+    ----------
+    values
+        OWNER.NAME → draws, each of shape (count,).
+    library_hash
+        Digest of the library that they were made for; "" if the file does not say.
+    """
+
+    values: Mapping[str, Array] = field(default_factory=dict)
+    library_hash: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many draws."""
+        return min((len(values) for values in self.values.values()), default=1)
+
+    def thinned(self, most: int) -> PosteriorDraws:
+        """At most so many of them, evenly spaced."""
+        kept = np.unique(np.linspace(0, self.count - 1, min(most, self.count)).round().astype(np.int64))
+        return PosteriorDraws({name: values[kept] for name, values in self.values.items()}, self.library_hash)
+
+    def population(self, experiment: Experiment, draws: Sequence[int], subjects: int) -> Population:
+        """Subjects of the first of these draws, then those of the second, and so on."""
+        overridden, picked = _overridden(experiment), list(draws)
+        values = {
+            _free(name, experiment.library): drawn[picked]
+            for name, drawn in self.values.items()
+            if name.rpartition(".")[2] not in overridden
+        }
+        return population_of(experiment, values, len(picked), subjects)
+
+
+def _overridden(experiment: Experiment) -> set[str]:
+    """Names whose value the experiment itself states."""
+    return {key.rpartition(".")[2] for key in experiment.overrides}
+
+
+def _free(name: str, library: Library) -> Free:
+    owner, _, parameter = name.partition(".")
+    return Free(owner, next(record for record in owned(library, owner) if record.name == parameter))
+
+
+def read_posterior(path: Path, library: Library) -> PosteriorDraws:
+    """Read draws and check them against the library.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is of another library, names an unknown parameter, has a wrong unit, differing
+        numbers of draws, or values beyond the physical bounds.
+    """
+    raw, digest = _npz(path) if path.suffix == ".npz" else _json(path)
+    if digest and digest != library.digest:
+        raise InputError(
+            str(path), "is a posterior of another version of the parameter library", "calibrate again with this version"
+        )
+    if not raw:
+        raise InputError(str(path), "holds no draws", "see docs/evidence.md for the format")
+    values = {name: _checked(f"{path}, {name}", name, unit, drawn, library) for name, (unit, drawn) in raw.items()}
+    counts = {name: len(drawn) for name, drawn in values.items()}
+    first = next(iter(counts))
+    for name, count in counts.items():
+        if count != counts[first]:
+            problem = f"has {count} draws, {first} has {counts[first]}"
+            raise InputError(f"{path}, {name}", problem, "store the same draws of all parameters")
+    return PosteriorDraws(values, digest)
+
+
+def _checked(place: str, name: str, unit: str, drawn: Any, library: Library) -> Array:
+    owner, dot, parameter = name.partition(".")
+    if not dot:
+        raise InputError(place, "does not say whose parameter it is", "write OWNER.NAME, e.g. laws.direct_ec50")
+    try:
+        records = {record.name: record for record in owned(library, owner)}
+    except InputError as error:
+        raise InputError(place, error.problem, error.remedy) from None
+    if parameter not in records:
+        raise InputError(place, f"'{owner}' has no parameter '{parameter}'", suggest(parameter, records))
+    record = records[parameter]
+    if dimension_of(unit, place) != dimension_of(record.unit):
+        raise InputError(place, f"{unit} is not a unit of this parameter", f"write e.g. {record.unit}")
+    try:
+        values = np.asarray(drawn, dtype=np.float64) * unit_factor(unit, place)
+    except (TypeError, ValueError):
+        raise InputError(place, "the draws are not numbers", "write a list of numbers") from None
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise InputError(place, "the draws are not a list of finite numbers", "write a list of numbers")
+    if (values < record.physical_low).any() or (values > record.physical_high).any():
+        raise InputError(place, "some draws are beyond the physical bounds", "see `locokine parameters explain` for them")
+    return values
+
+
+def _json(path: Path) -> tuple[dict[str, tuple[str, Any]], str]:
+    from locokine.parameters.reading import read_file
+
+    try:
+        tree = json.loads(read_file(path))
+        return {
+            str(name): (str(item["unit"]), item["draws"]) for name, item in tree["parameters"].items()
+        }, str(tree.get("library_hash", ""))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(str(path), "is not a file of posterior draws", "see docs/evidence.md for the format") from None
+
+
+def _npz(path: Path) -> tuple[dict[str, tuple[str, Any]], str]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            units = json.loads(str(file["units"]))
+            digest = str(file["library_hash"]) if "library_hash" in file else ""
+            return {name: (str(unit), file[name]) for name, unit in units.items()}, digest
+    except FileNotFoundError:
+        raise InputError(str(path), "no such file", "check the path") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(str(path), "is not a file of posterior draws", "see docs/evidence.md for the format") from None
