@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from locokine.errors import InputError
@@ -16,7 +16,7 @@ from locokine.parameters.reading import suggest
 from locokine.scenario.protocol import Route, Rule
 from locokine.units import parse_quantity
 
-FORM = "AGENT AMOUNT ROUTE [in VOLUME] [at DISTANCE] [over DURATION] [into LESION] SCHEDULE[, RULE]"
+FORM = "AGENT AMOUNT ROUTE [in VOLUME] [at DISTANCE] [over DURATION] [into LESION] [fan of N] SCHEDULE[, RULE]"
 MAX_DOSES = 20_000
 _WORD = re.compile(r">=|≥|,|>|[^\s,>≥]+")
 NUMERIC = re.compile(r"[+-]?\.?\d|[+-]?\.?(?:nan|inf|infinity)\b", re.IGNORECASE)
@@ -27,6 +27,9 @@ _DAY = re.compile(r"(\d{1,5}(?:\.\d+)?)$")
 _DAY_RANGE = re.compile(r"(\d{1,5})[-–](\d{1,5})$")
 _EVERY_HOURS = re.compile(r"q(\d{1,4}(?:\.\d+)?)h$", re.IGNORECASE)
 _TIMES = re.compile(r"[x×](\d{1,6})$", re.IGNORECASE)
+_DAY_NAME = r"(?:(mon)(?:day)?|(tue)(?:s|sday)?|(wed)(?:nesday)?|(thu)(?:r|rs|rsday)?|(fri)(?:day)?|(sat)(?:urday)?|(sun)(?:day)?)s?"
+_WEEKDAY = re.compile(rf"{_DAY_NAME}(?:[-–]{_DAY_NAME})?$", re.IGNORECASE)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)%?$")
 DAY = 24.0
 WEEK = 168.0
 
@@ -43,15 +46,36 @@ ROUTES: dict[str, Route] = {
     "i.v.": "intravenous",
     "intraperitoneal": "intraperitoneal",
     "i.p.": "intraperitoneal",
+    "intracavitary": "intraperitoneal",
     "subcutaneous": "subcutaneous",
     "s.c.": "subcutaneous",
 }
 """Words for routes → the route's name in the protocol."""
 
+INTO_CAVITY = ("intracavitary",)
+"""Words that ask for a lesion in a cavity (intraperitoneal alone is a depot where there is none)."""
+
+NOT_SIMULATED = {
+    "intra-arterial": "intravenous reaches the same body, without the first pass through the lesion",
+    "intraarterial": "intravenous reaches the same body, without the first pass through the lesion",
+    "i.a.": "intravenous reaches the same body, without the first pass through the lesion",
+    "intrapleural": "the only cavity so far is the peritoneum: write intracavitary",
+    "intravesical": "the only cavity so far is the peritoneum: write intracavitary",
+    "intranodal": "subcutaneous passes through the node as well",
+    "perilymphatic": "subcutaneous passes through the node as well",
+    "intramuscular": "subcutaneous is the nearest depot",
+    "i.m.": "subcutaneous is the nearest depot",
+    "inhaled": "there is no airway yet; subcutaneous is the nearest depot",
+}
+"""Routes of the literature that the engine does not have → the nearest that it has."""
+
 LOCAL_ROUTES = ("intratumoural", "peritumoural")
+CAVITIES = ("peritoneum",)
+"""Sites that are fluid cavities."""
 TERMS = ("any", "hypotension", "weight_gain", "capillary_leak", "fever", "injection_site_reaction")
 """Toxicity terms that rules may name (graded by `outcome`)."""
 
+_DAYS_OF_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _COUNTS = {"once": 1, "twice": 2, "thrice": 3, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
 _WEEK_DAYS = {
     1: (0,),
@@ -80,6 +104,8 @@ class Schedule:
         Number of doses, or None.
     span
         Doses are given while time < start + span, h, or None. With neither, to the end of follow-up.
+    cycle, cycles
+        All of it is repeated every `cycle` h, `cycles` times in all (None: to the end of follow-up); 0 for once.
     """
 
     start: float
@@ -87,14 +113,41 @@ class Schedule:
     pattern: tuple[float, ...]
     count: int | None = None
     span: float | None = None
+    cycle: float = 0.0
+    cycles: int | None = None
 
     @property
     def open_ended(self) -> bool:
         """Whether only the end of follow-up or a rule ends it."""
-        return self.period > 0 and self.count is None and self.span is None
+        endless = self.period > 0 and self.count is None and self.span is None
+        return endless or (self.cycle > 0.0 and self.cycles is None)
+
+    @property
+    def length(self) -> float:
+        """Time that one cycle treats, h: whole days for a list of days, whole periods for a number of doses."""
+        if self.span is not None:
+            return self.span
+        if self.period <= 0.0:
+            return self.pattern[-1] - self.pattern[0] + DAY
+        return math.ceil((self.count or 0) / len(self.pattern)) * self.period
 
     def times(self, end: float) -> list[float]:
         """Return all dose times, h; an open-ended schedule stops before `end`."""
+        first = self._cycle_times(end)
+        if self.cycle <= 0.0:
+            return first
+        found: list[float] = []
+        for index in range(MAX_DOSES + 1 if self.cycles is None else self.cycles):
+            made = [time + index * self.cycle for time in first]
+            if self.cycles is None:
+                made = [time for time in made if time < end - 1e-9]
+            found += made
+            if not made or len(found) > MAX_DOSES:
+                break
+        return found
+
+    def _cycle_times(self, end: float) -> list[float]:
+        """Times of the first cycle."""
         if self.period <= 0:
             return [self.start + offset for offset in self.pattern]
         limit = end if self.span is None else self.start + self.span
@@ -192,6 +245,10 @@ def _is_keyword(word: str) -> bool:
     )
 
 
+LESIONS_MAY_BE_CALLED = ("fan", "on", "weekdays", "intracavitary", "reduce", *_DAYS_OF_WEEK)
+"""Words of the language that may follow `into` all the same."""
+
+
 def _day(cursor: Cursor) -> float:
     """Read the number of a day."""
     match = _DAY.match(cursor.peek())
@@ -222,7 +279,8 @@ def _into(cursor: Cursor) -> Parts:
     names: list[str] = []
     while True:
         word = cursor.peek()
-        if not word or word in (",", ">", ">=") or _is_keyword(word):
+        keyword = _is_keyword(word) and word.lower() not in LESIONS_MAY_BE_CALLED
+        if not word or word in (",", ">", ">=") or keyword:
             raise cursor.error("the name of a lesion is expected here", "write e.g. into flank, axilla")
         if word in names:
             raise cursor.error(f"the lesion '{word}' is named twice", "name each lesion once")
@@ -232,7 +290,17 @@ def _into(cursor: Cursor) -> Parts:
         cursor.take()
 
 
-MODIFIERS: dict[str, Callable[[Cursor], Parts]] = {"in": _in, "at": _at, "over": _over, "into": _into}
+def _fan(cursor: Cursor) -> Parts:
+    """`fan of 12 [injections]`."""
+    cursor.accept("of")
+    if not re.fullmatch(r"\d{1,3}", cursor.peek()) or not 2 <= int(cursor.peek()) <= 100:
+        raise cursor.error("a number of injections from 2 to 100 is expected here", "write e.g. fan of 12")
+    points = int(cursor.take())
+    _ = cursor.accept("injections") or cursor.accept("points")
+    return {"points": points}
+
+
+MODIFIERS: dict[str, Callable[[Cursor], Parts]] = {"in": _in, "at": _at, "over": _over, "into": _into, "fan": _fan}
 """First word of a modifier → parser of what follows it."""
 
 
@@ -385,7 +453,37 @@ def _times(cursor: Cursor) -> Schedule:
     raise cursor.error("'weekly' or 'daily' is expected here", "write e.g. three times weekly")
 
 
+def _on(cursor: Cursor) -> Schedule:
+    """`on Mon, Wed, Fri`; day 0 is a Monday."""
+    if not _WEEKDAY.match(cursor.peek()):
+        raise cursor.error("a day of the week is expected here", "write e.g. on Mon, Wed, Fri or on Mon-Fri")
+    cursor.take()
+    return _weekdays(cursor)
+
+
+def _weekdays(cursor: Cursor) -> Schedule:
+    """`Mon, Wed, Fri`, `Mon-Fri`, `weekdays`, with limits; the pattern is that of the weeks that begin on day 0."""
+    days: list[int] = []
+    while True:
+        word = cursor.peek(-1).lower()
+        match = _WEEKDAY.match("mon-fri" if word == "weekdays" else word)
+        assert match is not None
+        named = [index % 7 for index, name in enumerate(match.groups()) if name]
+        first, last = named[0], named[-1]
+        for day in (*range(first, last + 1),) if last >= first else (*range(first, 7), *range(last + 1)):
+            if day in days:
+                raise cursor.error("a day of the week is given twice", "name each once", cursor.position - 1)
+            days.append(day)
+        if cursor.peek() == "," and _WEEKDAY.match(cursor.peek(1)):
+            cursor.position += 2
+            continue
+        made = _repeat(cursor, WEEK, ())
+        return replace(made, pattern=tuple(sorted((day * DAY - made.start) % WEEK for day in days)))
+
+
 SCHEDULES: dict[str, Callable[[Cursor], Schedule]] = {
+    "on": _on,
+    **dict.fromkeys(("weekdays", *_DAYS_OF_WEEK), _weekdays),
     "daily": _daily,
     "day": _single_day,
     "days": _days,
@@ -399,6 +497,8 @@ SCHEDULES: dict[str, Callable[[Cursor], Schedule]] = {
 def parse_schedule(cursor: Cursor) -> Schedule:
     word = cursor.peek().lower()
     parser = _every_hours if _EVERY_HOURS.match(word) else SCHEDULES.get(word)
+    if parser is None and _WEEKDAY.match(word):
+        parser = _weekdays
     if parser is None:
         known = [name for name in SCHEDULES if name.isalpha()] + ["q8h", *MODIFIERS]
         hint = suggest(word, known) if word else ""
@@ -406,7 +506,29 @@ def parse_schedule(cursor: Cursor) -> Schedule:
         problem = "a schedule is expected here" if not word else "is neither a schedule nor in, at, over, into"
         raise cursor.error(problem, f"{hint} {example}" if hint.startswith("did") else example)
     cursor.take()
-    return parser(cursor)
+    return _cycled(cursor, parser(cursor))
+
+
+def _cycled(cursor: Cursor, schedule: Schedule) -> Schedule:
+    """Read `repeated every 21 days [x3]` or `then 9 days rest [x3]` after a schedule, if they follow."""
+    at = cursor.position
+    rest = cursor.accept("then")
+    if not rest and not cursor.accept("repeated", "every"):
+        return schedule
+    if schedule.open_ended:
+        raise cursor.error("a cycle of no stated length cannot be repeated", "say how long it is, e.g. daily x5", at)
+    time = cursor.quantity("time", "9 days" if rest else "21 days", positive=True)
+    if rest and not cursor.accept("rest"):
+        raise cursor.error("'rest' is expected here", "write e.g. daily x5 then 9 days rest x3")
+    cycle = schedule.length + time if rest else time
+    cycles = None
+    if _TIMES.match(cursor.peek()) or cursor.peek().lower() in ("x", "×"):
+        cycles = _count(cursor)
+        _ = cursor.accept("cycles")
+    times = schedule.times(0.0)
+    if cycle <= times[-1] - times[0]:
+        raise cursor.error("the next cycle would begin before this one ends", "lengthen the cycle", at)
+    return replace(schedule, cycle=cycle, cycles=cycles)
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------
@@ -447,8 +569,24 @@ def _stop(cursor: Cursor) -> Rule:
     return Rule("stop", *_toxicity(cursor, "stop at"))
 
 
-RULES: dict[str, Callable[[Cursor], Rule]] = {"until": _until, "hold": _hold, "stop": _stop}
+def _reduce(cursor: Cursor) -> Rule:
+    """`reduce to 50 % at hypotension >= 3`."""
+    cursor.accept("to")
+    match = _PERCENT.match(cursor.peek())
+    if match is None or not 0.0 < float(match.group(1)) < 100.0:
+        raise cursor.error("a share of the dose is expected here", "write e.g. reduce to 50 % at hypotension >= 3")
+    cursor.take()
+    cursor.accept("%")
+    if not cursor.accept("at"):
+        raise cursor.error("'at' is expected here", "write e.g. reduce to 50 % at hypotension >= 3")
+    return Rule("reduce", *_toxicity(cursor, "reduce to 50 % at"), share=float(match.group(1)) / 100.0)
+
+
+RULES: dict[str, Callable[[Cursor], Rule]] = {"until": _until, "hold": _hold, "stop": _stop, "reduce": _reduce}
 """First word of a rule → parser of what follows it."""
+
+RULES_NOT_SIMULATED = {"reduce": "write hold while … or stop at … instead"}
+"""Kinds of rules that are read but that the engine does not have → what to do."""
 
 
 def parse_rules(cursor: Cursor) -> tuple[Rule, ...]:
@@ -466,8 +604,11 @@ def parse_rules(cursor: Cursor) -> tuple[Rule, ...]:
                 "rules are until complete response, hold while TERM >= GRADE, stop at TERM >= GRADE; "
                 f"the order is {FORM}",
             )
+        at = cursor.position
         cursor.take()
         rule = RULES[word](cursor)
+        if rule.kind in RULES_NOT_SIMULATED:
+            raise cursor.error(f"to {word} doses is not simulated yet", RULES_NOT_SIMULATED[rule.kind], at)
         if rule in rules:
             raise cursor.error("the same rule is given twice", "remove one", cursor.position - 1)
         rules.append(rule)

@@ -14,7 +14,7 @@ from locokine.parameters.library import Library, load_library
 from locokine.parameters.reading import Block, plain, read_file, read_yaml, suggest
 from locokine.scenario.amounts import AgentUnits
 from locokine.scenario.dosing import expand_course, parse_course
-from locokine.scenario.experiment import Experiment, agent_units, override_targets, resolve_override
+from locokine.scenario.experiment import Experiment, agent_units, body_surface, override_targets, resolve_override
 from locokine.scenario.protocol import Arm, Dose, LesionPlan, Protocol, Rechallenge, Rule
 from locokine.scenario.validate import Where, validate
 from locokine.units import parse_quantity
@@ -91,13 +91,17 @@ def load(
 def redose(experiment: Experiment) -> Experiment:
     """Return the experiment with its doses converted by the agents' units as the overrides leave them."""
     units = {name: experiment.agent_units(name) for name in experiment.protocol.agents}
-    if all(units[name] == agent_units(experiment.library.agents[name]) for name in units):
+    surface = body_surface(experiment.host_entry, experiment.records())
+    same_units = all(units[name] == agent_units(experiment.library.agents[name]) for name in units)
+    if same_units and surface == body_surface(experiment.host_entry):
         return experiment
     groups = {name: _members(name, int(item.get("count", 1))) for name, item in experiment.source["lesions"].items()}
     protocol = experiment.protocol
     days = protocol.follow_up / DAY
     arms = tuple(
-        _arm(arm.name, arm.text, units, protocol.lesions, groups, days, tuple(f"arms.{arm.name}" for _ in arm.text))
+        _arm(
+            arm.name, arm.text, units, protocol.lesions, groups, days, (f"arms.{arm.name}",) * len(arm.text), surface
+        )
         for arm in protocol.arms
     )
     return dataclasses.replace(experiment, protocol=dataclasses.replace(protocol, arms=arms))
@@ -273,7 +277,8 @@ def _arms(
         places = tuple(where.place("arms", name, index) for index in range(len(lines)))
         named = [parse_course(text, place, library.agents).agent for text, place in zip(lines, places, strict=True)]
         units = {agent: agent_units(library.agents[agent]) for agent in named}
-        arms.append(_arm(name, tuple(lines), units, lesions, groups, follow_up, places))
+        surface = body_surface(library.hosts[model.host])
+        arms.append(_arm(name, tuple(lines), units, lesions, groups, follow_up, places, surface))
     return tuple(arms), {dose.agent for arm in arms for dose in arm.doses}
 
 
@@ -285,13 +290,16 @@ def _arm(
     groups: Groups,
     follow_up: float,
     places: tuple[str, ...],
+    surface: float | None,
 ) -> Arm:
-    """Parse and expand the lines of one arm; `follow_up` in days."""
+    """Parse and expand the lines of one arm; `follow_up` in days, `surface` in m²/kg."""
     doses: list[Dose] = []
     rules: list[Rule] = []
     for index, (text, place) in enumerate(zip(lines, places, strict=True)):
         course = parse_course(text, place, units)
-        new, conditions = expand_course(course, index, lesions, groups, units[course.agent], follow_up, place)
+        new, conditions = expand_course(
+            course, index, lesions, groups, units[course.agent], follow_up, place, surface
+        )
         doses += new
         rules += conditions
     return Arm(name, tuple(sorted(doses, key=lambda dose: (dose.time, dose.course))), tuple(rules), lines)
