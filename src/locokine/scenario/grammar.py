@@ -27,7 +27,9 @@ _DAY = re.compile(r"(\d{1,5}(?:\.\d+)?)$")
 _DAY_RANGE = re.compile(r"(\d{1,5})[-–](\d{1,5})$")
 _EVERY_HOURS = re.compile(r"q(\d{1,4}(?:\.\d+)?)h$", re.IGNORECASE)
 _TIMES = re.compile(r"[x×](\d{1,6})$", re.IGNORECASE)
-_DAY_NAME = r"(?:(mon)(?:day)?|(tue)(?:s|sday)?|(wed)(?:nesday)?|(thu)(?:r|rs|rsday)?|(fri)(?:day)?|(sat)(?:urday)?|(sun)(?:day)?)s?"
+_DAY_NAME = (
+    r"(?:(mon)(?:day)?|(tue)(?:s|sday)?|(wed)(?:nesday)?|(thu)(?:r|rs|rsday)?|(fri)(?:day)?|(sat)(?:urday)?|(sun)(?:day)?)s?"
+)
 _WEEKDAY = re.compile(rf"{_DAY_NAME}(?:[-–]{_DAY_NAME})?$", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)%?$")
 DAY = 24.0
