@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import DAYS_COMPARED, mouse
-from locokine.formats.equations import trace
 from benchmarks.peers import Course, Lsoda, RoadRunner, Subject
 from locokine.engine.grid import Accuracy
 from locokine.engine.variables import LESION, PLACES
+from locokine.formats.equations import trace
 from locokine.formats.sbml import LAG
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.formats.equations import AREAS, fresh_block, one_subject, parameter_values, read_state, write_state
-from locokine.formats.sbml import LAG, broken, sbml
+from locokine.formats.sbml import broken, sbml
 from locokine.formats.symbols import Equations
 from locokine.scenario.experiment import Experiment
 from locokine.tissue import layout

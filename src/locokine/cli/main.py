@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 
 from locokine.cli.check import check, schema
+from locokine.cli.export import export
 from locokine.cli.new import new
 from locokine.cli.parameters import audit, parameters_app
 from locokine.cli.run import run
@@ -37,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (new, check, run, report, audit, schema):
+for command in (new, check, run, report, export, audit, schema):
     app.command(epilog=RESEARCH_USE)(command)
 app.add_typer(parameters_app, name="parameters", epilog=RESEARCH_USE)
 

@@ -70,7 +70,7 @@ def broken(equations: Equations, ends: Sequence[int] | None = None, most: int = 
         size = dict.fromkeys(order, 1.0)
         for i in order:
             size[i] = 1.0 + sum(1.0 if j in cut else size[j] for j in inner[i])
-        if sum(size.get(i, 1.0) for i in tops) + sum(size[i] for i in cut) <= most:
+        if sum(size.get(i, 1.0) for i in tops) + sum(size[i] for i in cut) <= most or len(cut) == len(order):
             return cut
         times = dict.fromkeys(order, 0.0)
         for i in [*tops, *cut]:
