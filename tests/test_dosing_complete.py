@@ -154,6 +154,16 @@ def test_every_weekday_falls_on_its_day(first: int, second: int, start: int) -> 
     assert len(found) == 6
 
 
+def test_long_lists_of_days_are_read_at_once() -> None:
+    """A hundred thousand days took minutes when each was looked for among those before it."""
+    import time
+
+    begun = time.perf_counter()
+    assert "not before the end of follow-up" in message("kine 5 IU intravenous days 0-19999")
+    assert "more than" in message("kine 5 IU intravenous days 0-99999")
+    assert time.perf_counter() - begun < 5.0
+
+
 # --- where ---
 
 
@@ -172,7 +182,8 @@ def test_several_agents_in_an_arm_are_several_lines() -> None:
     from locokine.scenario import load
 
     made = load({
-        "experiment": "two", "host": "dba2_mouse", "lesions": {"flank": {"line": "sl2", "site": "subcutis", "cells": "1e6 cells"}},
+        "experiment": "two", "host": "dba2_mouse",
+        "lesions": {"flank": {"line": "sl2", "site": "subcutis", "cells": "1e6 cells"}},
         "arms": {"both": ["aldesleukin 5 IU intratumoural day 3", "inert_protein 1 ug intravenous day 3"]},
         "follow-up": "9 days",
     })

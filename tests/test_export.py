@@ -72,7 +72,7 @@ def test_rules_mean_the_equations() -> None:
 
 def test_a_value_broken_off_follows_its_formula() -> None:
     equations = small_system()
-    cut = broken(equations, most=8)
+    cut = broken(equations, most=7)
     assert cut
     text = sbml(equations, cut, Content(values={"k": 2.0}, start={"x": 0.5, "y": 3.0}))
     at = start(text)

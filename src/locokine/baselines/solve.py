@@ -162,7 +162,8 @@ def equilibria(model: Baseline) -> list[Equilibrium]:
     values = [left(size) for size in sizes]
     for low, high, one, two in zip(sizes[:-1], sizes[1:], values[:-1], values[1:], strict=True):
         if one * two < 0.0:
-            state = others(float(brentq(left, low, high, rtol=1e-14, xtol=1e-300)))
+            root: Any = brentq(left, low, high, xtol=1e-300)
+            state = others(float(root))
             found.append(Equilibrium(state, leading_eigenvalue(model, state)))
     return found
 

@@ -87,7 +87,7 @@ def _narrow(name: str, array: Any) -> Any:
     return array.astype(object)
 
 
-def _symbols(graph: Graph, block: Block) -> dict[str, float]:
+def _symbols(graph: Graph, block: Any) -> dict[str, float]:
     """Replace the parameters in a narrow block by symbols; return their values."""
     values: dict[str, float] = {}
 

@@ -384,7 +384,7 @@ def _daily(cursor: Cursor) -> Schedule:
 
 def _days(cursor: Cursor) -> Schedule:
     """`days 1, 4, 9` and `days 10-14` (every one of them)."""
-    days: list[float] = []
+    days: set[float] = set()
     while True:
         if _DAY_RANGE.match(cursor.peek()):
             first, last = _day_range(cursor)
@@ -394,7 +394,7 @@ def _days(cursor: Cursor) -> Schedule:
         for day in new:
             if day in days:
                 raise cursor.error(f"day {day:g} is given twice", "name each day once", cursor.position - 1)
-            days.append(float(day))
+            days.add(float(day))
         if cursor.peek() == "," and re.match(r"\d", cursor.peek(1)):
             cursor.take()
             continue
