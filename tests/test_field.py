@@ -18,7 +18,8 @@ LOCAL = "aldesleukin 20000 IU intratumoural in 0.1 mL daily x5 from day 10"
 
 def experiment(line: str, arms: dict[str, Any], days: int = 60, host: str | None = None, **lesion: Any) -> api.Experiment:
     entry = LIBRARY.lines[line]
-    deposit = {"line": line, "site": (entry.meta.get("sites") or ["subcutis"])[0], "cells": "1e6 cells", **lesion}
+    size = lesion or {"cells": "1e6 cells"}
+    deposit = {"line": line, "site": (entry.meta.get("sites") or ["subcutis"])[0], **size}
     return load({
         "experiment": line, "host": host or entry.meta["hosts"][0], "lesions": {"one": deposit}, "arms": arms,
         "follow-up": f"{days} days", "geometry": "well-mixed", "subjects": 8, "seed": 1,
@@ -131,13 +132,17 @@ def test_a_large_tumour_with_little_antigen_is_not_cured() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", ["line10", "boscc", "colon26", "ae17", "hnscc", "renal_metastasis"])
-def test_other_hosts_run_to_the_end(line: str) -> None:
-    """Untreated tumours grow in every new host, nobody dies of anything else, and all numbers are finite."""
+@pytest.mark.parametrize(("line", "size"), [
+    ("line10", {"cells": "1e6 cells"}), ("boscc", {"diameter": "20 mm"}), ("colon26", {"cells": "1e6 cells"}),
+    ("ae17", {"cells": "1e6 cells"}), ("hnscc", {"diameter": "20 mm"}), ("renal_metastasis", {"diameter": "20 mm"}),
+])
+def test_other_hosts_run_to_the_end(line: str, size: dict[str, str]) -> None:
+    """Untreated tumours grow in every new host and nobody dies of toxicity."""
     import numpy as np
 
-    result = api.run(experiment(line, {"untreated": []}, days=40))
-    size = result.daily["viable_cells"].sel(arm="untreated").values
-    grown = size[..., -1] > size[..., 1] if size.shape[-1] == 41 else size[..., -1, :] > size[..., 1, :]
-    assert np.mean(grown) > 0.6  # patients' and cattle's lines differ widely, some shrink by themselves
+    result = api.run(experiment(line, {"untreated": []}, days=40, **size))
+    cells = result.daily["viable_cells"].sel(arm="untreated").transpose("day", ...).values
+    ratio = cells[-1].ravel() / cells[1].ravel()
+    # lines of outbred hosts differ widely, some tumours shrink by themselves; the dead are nan
+    assert np.mean(ratio[np.isfinite(ratio)] > 1.0) > 0.6
     assert result.summary()["arms"]["untreated"]["systemic_toxicity_grade"].get("5", 0) == 0
