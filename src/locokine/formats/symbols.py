@@ -19,9 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import locokine
-
-PACKAGE = Path(locokine.__file__).parent
+PACKAGE = Path(__file__).parent.parent
 NAME = "formulakine"
 Node = tuple[Any, ...]
 """("number", x), ("symbol", name) or (operation, index, index)."""

@@ -13,7 +13,8 @@
     rules       until complete response · hold while hypotension >= 3 · stop at any >= 4
 
 A dose per m² is turned into one per kg with the body surface of a host of median weight, so that within an arm it
-follows weight, not its power 2/3. Every element of the grammar is a row of a table in `scenario.grammar`.
+follows weight, not its power 2/3. Every element of the grammar is a row of a table in `scenario.grammar` or
+`scenario.schedules`.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
         if parts.keys() & new.keys():
             raise cursor.error("is given twice", "remove one", at)
         parts.update(new)
-    schedule = parse_schedule(cursor)
+    schedule = parse_schedule(cursor, MODIFIERS)
     rules = parse_rules(cursor)
     parts |= {"rules": rules, "text": " ".join(text.split()), "cavity": word in INTO_CAVITY}
     course = Course(agent, route, schedule, amount, per_lesion, **parts)
