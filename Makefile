@@ -79,7 +79,7 @@ lock: ## resolve the pinned dependencies anew
 	pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --no-annotate --no-header --strip-extras --allow-unsafe --extra cluster --extra dev --extra fit \
 	    --output-file requirements.lock pyproject.toml
-	echo "libroadrunner>=2.7" | pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url \
+	printf 'libroadrunner>=2.7\npython-libsbml>=5.20\n' | pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --no-annotate --no-header --strip-extras --allow-unsafe \
 	    --constraint requirements.lock --output-file requirements-bench.lock -
 

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import DAYS_COMPARED, mouse
-from benchmarks.equations import trace
-from benchmarks.peers import LAG, Course, Lsoda, RoadRunner, Subject
+from benchmarks.peers import Course, Lsoda, RoadRunner, Subject
 from locokine.engine.grid import Accuracy
 from locokine.engine.variables import LESION, PLACES
+from locokine.formats.equations import trace
+from locokine.formats.sbml import LAG
 
 Array = NDArray[np.float64]
 TOLERANCES = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6)

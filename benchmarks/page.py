@@ -76,7 +76,7 @@ def solver_part(found: dict[str, Any]) -> str:
     runner = facts["libroadrunner"]
     note = (
         f"libRoadRunner writes\nevery formula out where it is used; it loads the equations only after {runner['broken_off']} "
-        f"values were broken off as states that follow their formula within {3600 * LAG:.1f} s "
+        f"values were broken off as states that follow their formula within {runner['lag_s']:.1f} s "
         f"(loading takes {runner['loading_s']:.0f} s, "
         "not counted). That lag is part of its error."
         if isinstance(runner, dict) else f"libRoadRunner: {runner}."

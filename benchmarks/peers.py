@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.equations import AREAS, Equations, fresh_block, one_subject, parameter_values, read_state, write_state
+from locokine.formats.equations import AREAS, fresh_block, one_subject, parameter_values, read_state, write_state
+from locokine.formats.sbml import broken, sbml
+from locokine.formats.symbols import Equations
 from locokine.scenario.experiment import Experiment
 from locokine.tissue import layout
 
 Array = NDArray[np.float64]
+MOST = 70_000
+"""Operations of the SBML model written out: fewer states of their own make it faster, and slower to load."""
 FIRST = 1e-6
 """First step of the other solvers after the start and after a dose, h: without it they step over the injection's peak."""
-LAG = 0.001
-"""h with which values broken off for libRoadRunner follow their formulas."""
-MATHML = {"+": "plus", "-": "minus", "*": "times", "/": "divide", "exp": "exp", "log": "ln", "sqrt": "root", "abs": "abs"}
 
 
 def source(equations: Equations, ends: list[int]) -> str:
@@ -58,70 +59,6 @@ def compiled(equations: Equations) -> Any:
 
     ends = [*equations.derivatives, *equations.outputs.values()]
     return numba.njit(error_model="numpy", fastmath={"contract"})(values_of(equations, ends))
-
-
-def broken(equations: Equations, most: int = 70_000) -> list[int]:
-    """Nodes to keep as states of their own, so that the formulas written out without sharing have at most `most` terms.
-
-    libRoadRunner writes a formula out wherever it is used. Written out, the whole system has 3e10 operations instead of
-    2,300; each node that is broken off (the one that saves most first) divides that.
-    """
-    graph = equations.graph
-    ends = equations.derivatives
-    order = [i for i in graph.needed(ends) if graph.nodes[i][0] not in ("number", "symbol")]
-    inner = {i: [j for j in graph.nodes[i][1:] if graph.nodes[j][0] not in ("number", "symbol")] for i in order}
-    cut: list[int] = []
-    while True:
-        size = dict.fromkeys(order, 1.0)
-        for i in order:
-            size[i] = 1.0 + sum(1.0 if j in cut else size[j] for j in inner[i])
-        if sum(size.get(i, 1.0) for i in ends) + sum(size[i] for i in cut) <= most:
-            return cut
-        times = dict.fromkeys(order, 0.0)
-        for i in [*ends, *cut]:
-            if i in times:
-                times[i] += 1.0
-        for i in reversed(order):
-            for j in inner[i]:
-                times[j] += 1.0 if i in cut else times[i]
-        cut.append(max((i for i in order if i not in cut), key=lambda i: (times[i] - 1.0) * (size[i] - 1.0)))
-
-
-def sbml(equations: Equations, cut: list[int]) -> str:
-    """The equations as SBML level 3: rate rules only, `cut` nodes following their formula with the time `LAG`."""
-    graph = equations.graph
-    written: dict[int, str] = {}
-    own: dict[int, str] = {}
-    for i in graph.needed([*equations.derivatives, *cut]):  # operands come before what uses them
-        kind, *of = graph.nodes[i]
-        if kind == "number":
-            mantissa, _, power = repr(of[0]).partition("e")
-            written[i] = f'<cn type="e-notation">{mantissa}<sep/>{power}</cn>' if power else f"<cn>{mantissa}</cn>"
-        elif kind == "symbol":
-            written[i] = f"<ci>{of[0]}</ci>"
-        else:
-            written[i] = f"<apply><{MATHML[kind]}/>{''.join(written[j] for j in of)}</apply>"
-            if i in cut:
-                own[i] = written[i]
-                written[i] = f"<ci>v{i}</ci>"
-
-    def rule(name: str, body: str) -> str:
-        return f'<rateRule variable="{name}"><math xmlns="http://www.w3.org/1998/Math/MathML">{body}</math></rateRule>'
-
-    parameters = [f'<parameter id="{name}" value="0" constant="true"/>' for name in equations.used_parameters()]
-    parameters += [f'<parameter id="{name}" value="0" constant="false"/>' for name in equations.states]
-    parameters += [f'<parameter id="v{i}" value="0" constant="false"/>' for i in cut]
-    pairs = zip(equations.states, equations.derivatives, strict=True)
-    rules = [rule(name, own.get(i, written[i])) for name, i in pairs]
-    rules += [
-        rule(f"v{i}", f"<apply><divide/><apply><minus/>{own[i]}<ci>v{i}</ci></apply><cn>{LAG}</cn></apply>") for i in cut
-    ]
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        '<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1"><model id="well_mixed">'
-        f"<listOfParameters>{''.join(parameters)}</listOfParameters><listOfRules>{''.join(rules)}</listOfRules>"
-        "</model></sbml>"
-    )
 
 
 @dataclass
@@ -214,7 +151,7 @@ class RoadRunner:
         roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)
         self.equations = equations
         self.names = equations.used_parameters()
-        self.cut = broken(equations)
+        self.cut = broken(equations, most=MOST)
         began = time.perf_counter()
         self.machine = roadrunner.RoadRunner(sbml(equations, self.cut))
         self.loading = time.perf_counter() - began

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import mouse
-from benchmarks.symbols import COMPUTE
+from locokine.formats.symbols import COMPUTE
 
 KERNELS = (
     ("body_pass", "outputs_pass"), ("tissue_pass", "exchange_pass"), ("shells", "place_shells"),
@@ -167,8 +167,8 @@ def profile(geometry: str, shells: int) -> dict[str, Any]:
 
 def biology_operations() -> dict[str, int]:
     """Operations of tissue biology in one shell of one subject for one step, counted on its own source."""
-    from benchmarks.equations import narrow_block
-    from benchmarks.symbols import formulas
+    from locokine.formats.equations import narrow_block
+    from locokine.formats.symbols import formulas
 
     _, wide = opened("well-mixed", 4)
     block = narrow_block(wide)

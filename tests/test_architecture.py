@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("histology",),
     ("report",),
+    ("baselines",),
     ("formats",),
     ("api",),
     ("cli",),

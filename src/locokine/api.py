@@ -31,12 +31,16 @@ __all__ = [
     "Result",
     "assess",
     "describe",
+    "dose_table",
     "draw",
     "estimate",
+    "experiment_sbml",
     "load",
+    "model_sbml",
     "new",
     "open_result",
     "run",
+    "run_model",
     "simulate",
     "twin",
     "write_report",
@@ -261,6 +265,69 @@ def run(
     if out is not None and report:
         write_report(result, chosen, out)
     return result
+
+
+def run_model(
+    name: str,
+    days: float = 1000.0,
+    out: str | Path | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Run a published model ("kirschner-panetta", "banerjee") to compare with.
+
+    Parameters
+    ----------
+    name, days
+        Which, and for how long.
+    out
+        Folder for course.csv, summary.json and course.png; None writes nothing.
+    settings
+        Parameter → value with unit (`{"c": "0.02 1/day"}`).
+    force
+        Replace the result of another run in that folder.
+
+    Returns
+    -------
+    dict
+        Citation, parameters, equilibria with their stability, thresholds, and what became of the tumour.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or parameter, or the folder cannot be used.
+    """
+    from locokine.baselines import baseline
+    from locokine.baselines.run import run as integrate
+
+    chosen = baseline(name).changed(settings or {})
+    return integrate(chosen, days, None if out is None else Path(out), force=force)[1]
+
+
+# --- for other programs ----------------------------------------------------------------------------------------------
+
+
+def dose_table(experiment: Experiment | Source) -> str:
+    """Return the doses of all arms as a table that NONMEM reads (CSV)."""
+    from locokine.scenario.dose_table import write_table
+
+    return write_table(_loaded(experiment))
+
+
+def experiment_sbml(experiment: Experiment | Source, arm: str, subject: int | None = None) -> str:
+    """Return one arm of a well-mixed experiment as SBML level 3: one host (of medians by default), doses as events."""
+    from locokine.formats.well_mixed import export_sbml
+
+    return export_sbml(_loaded(experiment), arm, subject)
+
+
+def model_sbml(name: str, settings: Mapping[str, Any] | None = None) -> str:
+    """Return a published model as SBML level 3."""
+    from locokine.baselines import baseline
+    from locokine.formats.baselines import export_sbml
+
+    return export_sbml(baseline(name).changed(settings or {}))
 
 
 def open_result(directory: str | Path) -> Result:

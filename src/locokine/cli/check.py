@@ -105,6 +105,8 @@ def _schedule(course: CourseRow) -> str:
         parts.append(f"{number(course.volume / 1000.0)} mL a time")
     if course.duration:
         parts.append(f"over {number(course.duration)} h")
+    if course.points > 1:
+        parts.append(f"in {course.points} places around")
     if course.lesions:
         parts.append(
             ("each of " if course.per_lesion and len(course.lesions) > 1 else "into ") + ", ".join(course.lesions)

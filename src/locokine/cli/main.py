@@ -20,6 +20,7 @@ import typer
 
 from locokine.cli.check import check, schema
 from locokine.cli.explain import explain
+from locokine.cli.export import export
 from locokine.cli.new import new
 from locokine.cli.parameters import audit, parameters_app
 from locokine.cli.plan import optimise, power
@@ -42,7 +43,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (new, check, run, report, tables, validate, explain, sensitivity, power, optimise, audit, schema):
+COMMANDS = (new, check, run, report, export, tables, validate, explain, sensitivity, power, optimise, audit, schema)
+for command in COMMANDS:
     app.command(epilog=RESEARCH_USE)(command)
 app.add_typer(parameters_app, name="parameters", epilog=RESEARCH_USE)
 

@@ -24,8 +24,12 @@ NOTE_EVERY = 10.0
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="Scenario (YAML).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    file: Annotated[Path | None, typer.Argument(help="Scenario (YAML).")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A published model instead of a scenario: kirschner-panetta or banerjee.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="Length of the run of a published model (1000 by default).")] = None,
     subjects: Annotated[int | None, typer.Option(help="Subjects per arm, instead of those of the scenario.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, instead of that of the scenario.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor cores to use (all by default).")] = None,
@@ -51,6 +55,16 @@ def run(
 
     if threads is not None and threads < 1:
         raise InputError("--threads", f"{threads} is not a number of cores", "use 1 or more")
+    if (file is None) == (model is None):
+        raise InputError("run", "one scenario or one --model is needed", "write locokine run FILE --out DIR")
+    if model is not None:
+        if subjects is not None or seed is not None:
+            raise InputError("--model", "a published model has no subjects and no chance", "leave out --subjects and --seed")
+        run_model(model, 1000.0 if days is None else days, parse_settings(settings or []), out, force, as_json)
+        return
+    if days is not None:
+        raise InputError("--days", "belongs to a published model", "change follow-up in the scenario")
+    assert file is not None
     experiment = api.load(file, overrides=parse_settings(settings or []), subjects=subjects, seed=seed)
     messages = Console(stderr=True, highlight=False, markup=False)
     try:
@@ -74,6 +88,30 @@ def run(
     for reference in experiment.bibliography():
         typer.echo(f"  {reference}")
     print_result(result, out)
+
+
+def run_model(
+    name: str, days: float, settings: dict[str, str], out: Path, force: bool, as_json: bool
+) -> None:
+    """Integrate a published model and say what it does."""
+    from locokine import api
+    from locokine.cli.check import number
+    from locokine.cli.show import RESEARCH_USE
+
+    about = api.run_model(name, days, out, settings=settings, force=force)
+    if as_json:
+        typer.echo(json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    typer.echo(about["citation"])
+    for one in about["equilibria"]:
+        kind = "stable" if one["stable"] else "unstable"
+        typer.echo(f"  {kind} at {number(one['tumour'])} tumour and {number(one['effectors'])} effector cells")
+    limits = {"s1_clears": "effector cells a day that clear the tumour", "s2_unbounded": "IL-2 a day without bound"}
+    typer.echo("; ".join(f"{text}: {number(about['thresholds'][key])}" for key, text in limits.items()
+                         if key in about["thresholds"]))
+    typer.echo(f"After {number(about['days'])} days: {about['fate']}")
+    typer.echo(f"Results: {out}")
+    typer.echo(RESEARCH_USE)
 
 
 def parse_settings(settings: list[str]) -> dict[str, str]:

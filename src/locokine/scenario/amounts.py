@@ -10,15 +10,10 @@ from locokine.errors import InputError
 from locokine.units import dimension_of, shortened, split_quantity, unit_factor
 
 Kind = Literal["activity", "mass", "substance"]
-_KINDS: dict[str, tuple[Kind, bool]] = {
-    "international_unit^1": ("activity", False),
-    "international_unit^1 kilogram^-1": ("activity", True),
-    "microgram^1": ("mass", False),
-    "kilogram^-1 microgram^1": ("mass", True),
-    "femtomole^1": ("substance", False),
-    "femtomole^1 kilogram^-1": ("substance", True),
-}
-DOSE_EXAMPLES = "20000 IU, 3 MIU, 600000 IU/kg, 1.2 ug, 80 pmol"
+Per = Literal["host", "kg", "m2"]
+_KINDS: dict[str, Kind] = {"international_unit^1": "activity", "microgram^1": "mass", "femtomole^1": "substance"}
+_PER_KG, _PER_AREA, _PER_TIME = "kilogram^-1", "millimetre^-2", "hour^-1"
+DOSE_EXAMPLES = "20000 IU, 3 MIU, 600000 IU/kg, 1e6 IU/m2/day, 1.2 ug, 80 pmol"
 
 
 @dataclass(frozen=True)
@@ -28,23 +23,31 @@ class Amount:
     Attributes
     ----------
     value
-        In IU, µg or fmol (by `kind`), or that per kg of body weight.
+        In IU, µg or fmol (by `kind`), per kg of body weight or m² of body surface (by `per`), per h if `rate`.
     kind
         "activity" (IU and suppliers' units), "mass" or "substance".
-    per_kg
-        Whether it is per kg of body weight.
+    per
+        What it is multiplied by: nothing ("host"), body weight ("kg") or body surface ("m2").
     text
         The user's own text.
+    rate
+        Whether it is an amount per time, as of an infusion.
     """
 
     value: float
     kind: Kind
-    per_kg: bool
+    per: Per
     text: str
+    rate: bool = False
+
+    @property
+    def per_kg(self) -> bool:
+        """Whether it is per kg of body weight."""
+        return self.per == "kg"
 
 
 def parse_amount(text: str, place: str = "dose") -> Amount:
-    """Read the amount of a dose: IU and multiples, `U[supplier]`, mass or moles, each also per kg.
+    """Read the amount of a dose: IU and multiples, `U[supplier]`, mass or moles; each also per kg or m², and per time.
 
     Raises
     ------
@@ -56,19 +59,22 @@ def parse_amount(text: str, place: str = "dose") -> Amount:
     if not unit:
         raise InputError(place, f"the dose '{shortened(text)}' has no unit", f"write e.g. {DOSE_EXAMPLES}")
     factor, dimension = unit_factor(unit, place), dimension_of(unit, place)
-    if dimension not in _KINDS:
+    parts = dimension.split()
+    per_kg, per_area, rate = (part in parts for part in (_PER_KG, _PER_AREA, _PER_TIME))
+    kind = _KINDS.get(" ".join(part for part in parts if part not in (_PER_KG, _PER_AREA, _PER_TIME)))
+    if kind is None or (per_kg and per_area):
         raise InputError(
             place,
             f"'{shortened(text)}' is not a dose: {unit} is not a unit of activity, mass or substance",
             f"write e.g. {DOSE_EXAMPLES}",
         )
-    kind, per_kg = _KINDS[dimension]
-    value = number * factor
+    value = number * factor * (1e6 if per_area else 1.0)  # per mm² → per m²
     if value < 0.0:
         raise InputError(place, f"the dose '{shortened(text)}' must not be negative", f"write e.g. {DOSE_EXAMPLES}")
     if not math.isfinite(value):
         raise InputError(place, f"the dose '{shortened(text)}' is not a finite number", f"write e.g. {DOSE_EXAMPLES}")
-    return Amount(value, kind, per_kg, " ".join(text.split()))
+    per: Per = "kg" if per_kg else "m2" if per_area else "host"
+    return Amount(value, kind, per, " ".join(text.split()), rate)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class AgentUnits:
     inert: bool = False
 
     def to_fmol(self, amount: Amount, agent: str, place: str) -> float:
-        """Return the amount in fmol (or fmol/kg where `amount.per_kg`).
+        """Return the amount in fmol (per kg, m² and h as the amount is).
 
         Raises
         ------

@@ -60,6 +60,7 @@ class CourseRow:
     lesions: tuple[str, ...]
     per_lesion: bool
     rules: tuple[str, ...]
+    points: int = 1
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,7 @@ def _course_row(experiment: Experiment, arm: Arm, index: int, text: str) -> Cour
         lesions=first.lesions,
         per_lesion=first.per_lesion,
         rules=rules,
+        points=first.points,
     )
 
 

@@ -1,13 +1,20 @@
 """The dosing language: one line of a lab's own words → doses and rules.
 
-    AGENT [AMOUNT [per lesion]] ROUTE [in VOLUME] [at DISTANCE] [over DURATION] [into LESION[, LESION]]
-        SCHEDULE[, RULE]...
+    AGENT [AMOUNT [per lesion | host | kg | m2]] ROUTE [in VOLUME] [at DISTANCE] [over DURATION]
+        [into LESION[, LESION]] [fan of N] SCHEDULE [repeated every PERIOD | then PERIOD rest [xN]][, RULE]...
 
+    amounts     20000 IU · 5000 U[Cetus] · 600000 IU/kg · 1e6 IU/m2 · 1.2 ug · an amount per time is an infusion:
+                1e6 IU/m2/day intravenous days 0-4 (each day from its beginning to its end) · 3000 IU/kg/h … over 8 h
+    routes      intratumoural · peritumoural [fan of 12] · intravenous · subcutaneous · intraperitoneal · intracavitary
     schedules   daily days 10-14 · day 3 · days 1, 4, 9 · daily x5 from day 10 · every 2 days days 10-20
                 q8h x14 from day 0 · q8h days 10-14 · weekly · twice weekly · three times weekly from day 3 for 4 weeks
+                on Mon, Wed, Fri for 3 weeks · Mon-Fri days 0-13 (day 0 is a Monday)
+    cycles      q8h x14 repeated every 14 days x2 · daily x5 then 9 days rest x3 (without xN: to the end of follow-up)
     rules       until complete response · hold while hypotension >= 3 · stop at any >= 4
 
-Every element of the grammar is a row of a table in `scenario.grammar`.
+A dose per m² is turned into one per kg with the body surface of a host of median weight, so that within an arm it
+follows weight, not its power 2/3. Every element of the grammar is a row of a table in `scenario.grammar` or
+`scenario.schedules`.
 """
 
 from __future__ import annotations
@@ -15,17 +22,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from locokine.errors import InputError
 from locokine.parameters.reading import suggest
 from locokine.scenario.amounts import DOSE_EXAMPLES, AgentUnits, Amount, parse_amount
 from locokine.scenario.grammar import (
+    CAVITIES,
     DAY,
     FORM,
+    INTO_CAVITY,
     LOCAL_ROUTES,
     MAX_DOSES,
     MODIFIERS,
+    NOT_SIMULATED,
     NUMERIC,
     ROUTES,
     RULES,
@@ -51,6 +62,8 @@ class Course:
     distance: float | None = None
     duration: float = 0.0
     lesions: tuple[str, ...] = ()
+    points: int = 1
+    cavity: bool = False
     rules: tuple[Rule, ...] = ()
     text: str = ""
 
@@ -88,7 +101,10 @@ def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
         raise cursor.error(f"unknown agent '{agent}'", suggest(agent, agents))
     cursor.take()
     amount, per_lesion = _amount(cursor)
-    route = ROUTES.get(cursor.peek().lower())
+    word = cursor.peek().lower()
+    if word in NOT_SIMULATED:
+        raise cursor.error(f"the route {word} is not simulated yet", NOT_SIMULATED[word])
+    route = ROUTES.get(word)
     if route is None:
         problem = f"unknown route '{cursor.peek()}'" if cursor.peek() else "a route is expected here"
         if amount is None and cursor.peek():
@@ -102,9 +118,10 @@ def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
         if parts.keys() & new.keys():
             raise cursor.error("is given twice", "remove one", at)
         parts.update(new)
-    schedule = parse_schedule(cursor)
+    schedule = parse_schedule(cursor, MODIFIERS)
     rules = parse_rules(cursor)
-    course = Course(agent, route, schedule, amount, per_lesion, rules=rules, text=" ".join(text.split()), **parts)
+    parts |= {"rules": rules, "text": " ".join(text.split()), "cavity": word in INTO_CAVITY}
+    course = Course(agent, route, schedule, amount, per_lesion, **parts)
     _check_route(course, place)
     return course
 
@@ -113,13 +130,26 @@ def _amount(cursor: Cursor) -> tuple[Amount | None, bool]:
     if not NUMERIC.match(cursor.peek()):
         return None, False
     at = cursor.position
-    amount = parse_amount(cursor.quantity_text(f"a dose such as {DOSE_EXAMPLES}"), f"{cursor.place}, word {at + 1}")
-    return amount, cursor.accept("per", "lesion")
+    text = cursor.quantity_text(f"a dose such as {DOSE_EXAMPLES}")
+    place = f"{cursor.place}, word {at + 1}"
+    target = ""
+    while cursor.accept("per"):
+        what = cursor.peek().lower()
+        if what not in ("lesion", "host", "kg", "m2", "m²"):
+            raise cursor.error("what the dose is for is expected here", "write per lesion, per host, per kg or per m2")
+        if what not in ("lesion", "host"):
+            text += f"/{what}"
+        elif target:
+            raise cursor.error("what the dose is for is said twice", "write per lesion or per host, once")
+        else:
+            target = what
+        cursor.take()
+    return parse_amount(text, place), target == "lesion"
 
 
 def _check_route(course: Course, place: str) -> None:
     local = course.route in LOCAL_ROUTES
-    if course.lesions and not local:
+    if course.lesions and not (local or course.cavity):
         raise InputError(
             place, f"an {course.route} dose is not given into a lesion", "remove 'into …', or inject intratumoural"
         )
@@ -127,6 +157,11 @@ def _check_route(course: Course, place: str) -> None:
         raise InputError(place, f"an {course.route} dose cannot be 'per lesion'", "remove 'per lesion'")
     if course.distance is not None and course.route != "peritumoural":
         raise InputError(place, "'at DISTANCE' belongs to peritumoural doses", "remove it, or inject peritumoural")
+    if course.points > 1 and course.route != "peritumoural":
+        if course.route == "intratumoural":
+            problem, remedy = "a fan of injections inside a tumour is not simulated yet", "remove 'fan of …'"
+            raise InputError(place, problem, f"{remedy}: an injection fills a lesion from its centre outward")
+        raise InputError(place, "'fan of N' belongs to peritumoural doses", "remove it, or inject peritumoural")
 
 
 def expand_course(
@@ -137,6 +172,7 @@ def expand_course(
     units: AgentUnits,
     follow_up: float,
     place: str,
+    surface: float | None = None,
 ) -> tuple[tuple[Dose, ...], tuple[Rule, ...]]:
     """Turn a parsed line into doses (in order of time) and rules.
 
@@ -154,6 +190,8 @@ def expand_course(
         Length of the experiment, days; open-ended schedules run to its end.
     place
         For errors.
+    surface
+        Body surface per body mass of the host, m²/kg; None where the host does not say.
 
     Raises
     ------
@@ -161,7 +199,6 @@ def expand_course(
         If the amount cannot be converted, a lesion is unknown, not yet there or not of a kind that can be injected,
         or a dose falls after the end of follow-up.
     """
-    amount = _fmol(course, units, place)
     end = follow_up * DAY
     times = course.schedule.times(end)
     if len(times) > MAX_DOSES:
@@ -173,20 +210,47 @@ def expand_course(
             f"{late} is not before the end of follow-up (day {follow_up:g})",
             "lengthen follow-up or shorten the schedule",
         )
+    duration = _duration(course, times, place)
+    amount = _fmol(course, units, place)
+    if course.amount is not None and course.amount.rate:
+        amount *= duration
     targets = _targets(course, lesions, groups, place)
-    optional: dict[str, Any] = {"duration": course.duration, "per_lesion": course.per_lesion, "course": index}
+    optional: dict[str, Any] = {
+        "duration": duration, "per_lesion": course.per_lesion, "course": index, "points": course.points
+    }
     if course.volume is not None:
         optional["volume"] = course.volume
     if course.distance is not None:
         optional["distance"] = course.distance
-    if course.amount is not None and course.amount.per_kg:
-        optional["amount_per_kg"] = amount
+    if course.amount is not None and course.amount.per != "host":
+        optional["amount_per_kg"] = amount * _per_kg(course.amount, surface, place)
         amount = math.nan
     doses = tuple(
         Dose(time, course.agent, amount, course.route, _present(course, targets, time, place), **optional)
         for time in times
     )
     return doses, tuple(replace(rule, course=index) for rule in course.rules)
+
+
+def _duration(course: Course, times: Sequence[float], place: str) -> float:
+    """Return how long each dose takes, h: an amount per time without `over` runs through the day of the dose."""
+    if course.amount is None or not course.amount.rate:
+        return course.duration
+    duration = course.duration or DAY
+    if any(later - time < duration - 1e-9 for time, later in pairwise(times)):
+        problem = f"infusions of {duration:g} h would overlap"
+        raise InputError(place, problem, f"say how long each one lasts, e.g. over {times[1] - times[0]:g} h")
+    return duration
+
+
+def _per_kg(amount: Amount, surface: float | None, place: str) -> float:
+    """Return what an amount per kg or m² is multiplied by to be one per kg."""
+    if amount.per == "kg":
+        return 1.0
+    if surface is None:
+        remedy = "give the dose per kg, or add to the host's meta e.g. surface: {area: 0.007 m2, weight: 0.02 kg}"
+        raise InputError(place, f"'{amount.text}': the body surface of this host is not known", remedy)
+    return surface
 
 
 def _fmol(course: Course, units: AgentUnits, place: str) -> float:
@@ -200,10 +264,12 @@ def _fmol(course: Course, units: AgentUnits, place: str) -> float:
 def _targets(
     course: Course, lesions: Sequence[LesionPlan], groups: Mapping[str, tuple[str, ...]], place: str
 ) -> tuple[LesionPlan, ...]:
+    if course.cavity:
+        return _cavities(course, lesions, groups, place)
     if course.route not in LOCAL_ROUTES:
         return ()
     if not course.lesions:
-        solid = tuple(plan for plan in lesions if plan.site != "peritoneum")
+        solid = tuple(plan for plan in lesions if plan.site not in CAVITIES)
         if not solid:
             raise InputError(
                 place,
@@ -211,28 +277,55 @@ def _targets(
                 "write intraperitoneal for a fluid cavity",
             )
         return solid
+    named = _named(course, lesions, groups, place)
+    for plan in named:
+        if plan.site in CAVITIES:
+            raise InputError(
+                place, f"the lesion '{plan.name}' is a fluid cavity", "write intraperitoneal, without 'into'"
+            )
+    return named
+
+
+def _named(
+    course: Course, lesions: Sequence[LesionPlan], groups: Mapping[str, tuple[str, ...]], place: str
+) -> tuple[LesionPlan, ...]:
     by_name = {plan.name: plan for plan in lesions}
     names: list[str] = []
     for name in course.lesions:
         if name not in groups and name not in by_name:
             raise InputError(place, f"unknown lesion '{name}'", suggest(name, dict.fromkeys((*groups, *by_name))))
         names += [member for member in groups.get(name, (name,)) if member not in names]
-    for name in names:
-        if by_name[name].site == "peritoneum":
-            raise InputError(place, f"the lesion '{name}' is a fluid cavity", "write intraperitoneal, without 'into'")
     return tuple(by_name[name] for name in names)
 
 
+def _cavities(
+    course: Course, lesions: Sequence[LesionPlan], groups: Mapping[str, tuple[str, ...]], place: str
+) -> tuple[LesionPlan, ...]:
+    """Return the lesions in a cavity: an intraperitoneal dose goes into all of them."""
+    found = tuple(plan for plan in lesions if plan.site in CAVITIES)
+    named = _named(course, lesions, groups, place) if course.lesions else found
+    for plan in named:
+        if plan not in found:
+            raise InputError(place, f"the lesion '{plan.name}' is not in a cavity", "inject it intratumoural")
+    if not found:
+        raise InputError(place, "there is no lesion in a cavity", "write intraperitoneal for a host without one")
+    if len(named) < len(found):
+        problem = "to inject one of several cavities is not simulated yet"
+        raise InputError(place, problem, "leave out 'into …': all cavities share the dose")
+    return found
+
+
 def _present(course: Course, targets: tuple[LesionPlan, ...], time: float, place: str) -> tuple[str, ...]:
-    """Return the names of the targets that exist at `time`; all must if they are named, else at least one."""
-    if course.route not in LOCAL_ROUTES:
-        return ()
+    """Return the names of the targets that exist at `time`; all must if they are named, else at least one.
+
+    A dose into a cavity names none: the engine puts it into all cavities, so all of them must be there.
+    """
     absent = [plan for plan in targets if plan.day * DAY > time]
-    if absent and (course.lesions or len(absent) == len(targets)):
+    if absent and (course.lesions or course.cavity or len(absent) == len(targets)):
         first = absent[0]
         raise InputError(
             place,
             f"the dose on day {time / DAY:g} comes before the lesion '{first.name}' exists (day {first.day:g})",
             "dose later, or let the lesion begin earlier",
         )
-    return tuple(plan.name for plan in targets if plan.day * DAY <= time)
+    return () if course.cavity else tuple(plan.name for plan in targets if plan.day * DAY <= time)

@@ -279,6 +279,37 @@ def agent_units(entry: Entry, records: Mapping[str, Record] | None = None) -> Ag
     return AgentUnits(found[MOLAR_MASS].value / unit_factor("kDa"), fmol_per_iu, inert)
 
 
+def body_surface(entry: Entry, records: Mapping[str, Record] | None = None) -> float | None:
+    """Return the body surface per body mass of a host of median weight, m²/kg.
+
+    The host's data give one measured pair, `surface: {area: 0.007 m2, weight: 0.02 kg}`; other weights follow by the
+    power 2/3 (Meeh's rule). None where the host does not say, or has no weight.
+
+    Parameters
+    ----------
+    entry
+        The host.
+    records
+        Its records, if other than those of the library (overrides applied).
+
+    Raises
+    ------
+    InputError
+        If the data are not an area and a weight.
+    """
+    stated = entry.meta.get("surface")
+    found = entry.records if records is None else records
+    weight = next((found[name].value for name in WEIGHT_NAMES if name in found), None)
+    if stated is None or weight is None:
+        return None
+    place = f"hosts.{entry.name}, meta.surface"
+    if not isinstance(stated, Mapping) or not {"area", "weight"} <= set(stated):
+        raise InputError(place, "is not an area with its weight", "write {area: 0.007 m2, weight: 0.02 kg}")
+    area = parse_quantity(stated["area"], "mm2", place, positive=True) * 1e-6
+    measured = parse_quantity(stated["weight"], "body mass", place, positive=True)
+    return area * (weight / measured) ** (2.0 / 3.0) / weight
+
+
 def override_targets(experiment: Experiment, key: str, place: str) -> Sequence[Record]:
     """Return the library records that an override acts on.
 

@@ -13,8 +13,9 @@ from locokine.errors import InputError
 from locokine.parameters.library import Library, load_library
 from locokine.parameters.reading import Block, plain, read_file, read_yaml, suggest
 from locokine.scenario.amounts import AgentUnits
+from locokine.scenario.dose_table import is_table, lines_of
 from locokine.scenario.dosing import expand_course, parse_course
-from locokine.scenario.experiment import Experiment, agent_units, override_targets, resolve_override
+from locokine.scenario.experiment import Experiment, agent_units, body_surface, override_targets, resolve_override
 from locokine.scenario.protocol import Arm, Dose, LesionPlan, Protocol, Rechallenge, Rule
 from locokine.scenario.validate import Where, validate
 from locokine.units import parse_quantity
@@ -91,13 +92,17 @@ def load(
 def redose(experiment: Experiment) -> Experiment:
     """Return the experiment with its doses converted by the agents' units as the overrides leave them."""
     units = {name: experiment.agent_units(name) for name in experiment.protocol.agents}
-    if all(units[name] == agent_units(experiment.library.agents[name]) for name in units):
+    surface = body_surface(experiment.host_entry, experiment.records())
+    same_units = all(units[name] == agent_units(experiment.library.agents[name]) for name in units)
+    if same_units and surface == body_surface(experiment.host_entry):
         return experiment
     groups = {name: _members(name, int(item.get("count", 1))) for name, item in experiment.source["lesions"].items()}
     protocol = experiment.protocol
     days = protocol.follow_up / DAY
     arms = tuple(
-        _arm(arm.name, arm.text, units, protocol.lesions, groups, days, tuple(f"arms.{arm.name}" for _ in arm.text))
+        _arm(
+            arm.name, arm.text, units, protocol.lesions, groups, days, (f"arms.{arm.name}",) * len(arm.text), surface
+        )
         for arm in protocol.arms
     )
     return dataclasses.replace(experiment, protocol=dataclasses.replace(protocol, arms=arms))
@@ -142,7 +147,8 @@ def _build(model: ScenarioModel, library: Library, where: Where, path: Path | No
                 f"day {lesion.day:g} is not before the end of follow-up (day {follow_up:g})",
                 "lengthen follow-up, or let the lesion begin earlier",
             )
-    arms, used = _arms(model, library, lesions, groups, follow_up, where)
+    lines, places = _arm_lines(model, [plan.name for plan in lesions], where, path)
+    arms, used = _arms(lines, places, model.host, library, lesions, groups, follow_up, where)
     protocol = Protocol(
         lesions=lesions,
         agents=_agents(model, library, used, where),
@@ -166,6 +172,7 @@ def _build(model: ScenarioModel, library: Library, where: Where, path: Path | No
         str(Path(folder).resolve() if path is None else (path.parent / folder).resolve()) for folder in model.library
     ]
     source["library"] = folders
+    source["arms"] = lines
     return Experiment(
         model.experiment,
         protocol,
@@ -257,8 +264,28 @@ def _sizes(lesion: LesionModel, where: Where, name: str) -> list[dict[str, float
     return sizes
 
 
+def _arm_lines(
+    model: ScenarioModel, lesions: list[str], where: Where, path: Path | None
+) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
+    """Return the dosing lines of every arm, dose tables read, and where each was written."""
+    lines: dict[str, list[str]] = {}
+    places: dict[str, tuple[str, ...]] = {}
+    base = path.parent if path is not None else Path()
+    for name, written in model.arms.items():
+        read: list[tuple[str, str]] = []
+        for index, text in enumerate(written):
+            place = where.place("arms", name, index)
+            made = lines_of(text, name, lesions, base, place) if is_table(text) else [text]
+            read += [(line, place if len(made) == 1 else f"{place}, record {n}") for n, line in enumerate(made, 1)]
+        lines[name] = [line for line, _ in read]
+        places[name] = tuple(place for _, place in read)
+    return lines, places
+
+
 def _arms(
-    model: ScenarioModel,
+    written: Mapping[str, list[str]],
+    places: Mapping[str, tuple[str, ...]],
+    host: str,
     library: Library,
     lesions: tuple[LesionPlan, ...],
     groups: Groups,
@@ -266,14 +293,15 @@ def _arms(
     where: Where,
 ) -> tuple[tuple[Arm, ...], set[str]]:
     arms: list[Arm] = []
-    for name, lines in model.arms.items():
+    surface = body_surface(library.hosts[host])
+    for name, lines in written.items():
         if name in RESERVED_ARMS:
             problem = f"'{name}' is reserved for the controls of a rechallenge"
             raise InputError(where.place("arms", name), problem, "call the arm something else")
-        places = tuple(where.place("arms", name, index) for index in range(len(lines)))
-        named = [parse_course(text, place, library.agents).agent for text, place in zip(lines, places, strict=True)]
+        parsed = zip(lines, places[name], strict=True)
+        named = [parse_course(text, place, library.agents).agent for text, place in parsed]
         units = {agent: agent_units(library.agents[agent]) for agent in named}
-        arms.append(_arm(name, tuple(lines), units, lesions, groups, follow_up, places))
+        arms.append(_arm(name, tuple(lines), units, lesions, groups, follow_up, places[name], surface))
     return tuple(arms), {dose.agent for arm in arms for dose in arm.doses}
 
 
@@ -285,13 +313,16 @@ def _arm(
     groups: Groups,
     follow_up: float,
     places: tuple[str, ...],
+    surface: float | None,
 ) -> Arm:
-    """Parse and expand the lines of one arm; `follow_up` in days."""
+    """Parse and expand the lines of one arm; `follow_up` in days, `surface` in m²/kg."""
     doses: list[Dose] = []
     rules: list[Rule] = []
     for index, (text, place) in enumerate(zip(lines, places, strict=True)):
         course = parse_course(text, place, units)
-        new, conditions = expand_course(course, index, lesions, groups, units[course.agent], follow_up, place)
+        new, conditions = expand_course(
+            course, index, lesions, groups, units[course.agent], follow_up, place, surface
+        )
         doses += new
         rules += conditions
     return Arm(name, tuple(sorted(doses, key=lambda dose: (dose.time, dose.course))), tuple(rules), lines)

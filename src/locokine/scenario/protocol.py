@@ -41,6 +41,9 @@ class Dose:
         Whether amount and volume are given to each lesion.
     course
         Index of the dosing line in the arm that this dose comes from (rules act on a whole line).
+    points
+        Into how many places around the lesion it is divided (a fan of injections). A lesion is a sphere in which
+        a place beside it is the whole shell at that distance, so that the number changes nothing there.
     """
 
     time: float
@@ -54,22 +57,25 @@ class Dose:
     per_lesion: bool = False
     amount_per_kg: float = float("nan")
     course: int = 0
+    points: int = 1
 
 
 @dataclass(frozen=True)
 class Rule:
     """A treatment rule, evaluated before each dose of its course.
 
-    `kind`: "until" (end the course once true), "hold" (skip doses while true) or "stop" (end the course once true).
+    `kind`: "until" (end the course once true), "hold" (skip doses while true), "stop" (end the course once true) or
+    "reduce" (give `share` of every dose from then on; read by the grammar, not yet simulated).
     `term`: "complete_response" or a toxicity term of `outcome.toxicity` ("hypotension", "weight_gain",
     "capillary_leak", "fever", "injection_site_reaction", "any").
     `grade`: threshold grade for toxicity terms.
     """
 
-    kind: Literal["until", "hold", "stop"]
+    kind: Literal["until", "hold", "stop", "reduce"]
     term: str
     grade: int = 0
     course: int = 0
+    share: float = 1.0
 
 
 @dataclass(frozen=True)

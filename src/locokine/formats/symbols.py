@@ -13,13 +13,13 @@ import importlib.util
 import math
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import locokine
-
-PACKAGE = Path(locokine.__file__).parent
+PACKAGE = Path(__file__).parent.parent
 NAME = "formulakine"
 Node = tuple[Any, ...]
 """("number", x), ("symbol", name) or (operation, index, index)."""
@@ -91,6 +91,48 @@ COMPUTE: dict[str, Any] = {
 }
 
 
+@dataclass
+class Equations:
+    """dy/dt = f(y, p): a graph, the nodes of the derivatives, and the names of states and parameters.
+
+    `outputs` are further quantities that follow from the states, by name.
+    """
+
+    graph: Graph
+    states: list[str]
+    derivatives: list[int]
+    parameters: list[str]
+    outputs: dict[str, int] = field(default_factory=dict)
+
+    def used_parameters(self, ends: list[int] | None = None) -> list[str]:
+        """Parameters on which the derivatives and outputs depend (or the nodes `ends`)."""
+        needed = self.graph.needed([*self.derivatives, *self.outputs.values()] if ends is None else ends)
+        names = {self.graph.nodes[i][1] for i in needed if self.graph.nodes[i][0] == "symbol"}
+        return [name for name in self.parameters if name in names]
+
+    def operations(self) -> dict[str, int]:
+        """How many operations of each kind one evaluation takes."""
+        count: dict[str, int] = {}
+        for i in self.graph.needed(self.derivatives):
+            kind = self.graph.nodes[i][0]
+            if kind not in ("number", "symbol"):
+                count[kind] = count.get(kind, 0) + 1
+        return count
+
+    def evaluate(self, ends: list[int], values: Mapping[str, float]) -> list[float]:
+        """Values of nodes, given those of all symbols that they depend on."""
+        found: dict[int, float] = {}
+        for i in self.graph.needed(ends):
+            kind, *of = self.graph.nodes[i]
+            if kind == "number":
+                found[i] = of[0]
+            elif kind == "symbol":
+                found[i] = float(values[of[0]])
+            else:
+                found[i] = COMPUTE[kind](*(found[j] for j in of))
+        return [found[i] for i in ends]
+
+
 class Value:
     """A formula `v` and its change `d` per hour of an infinitesimal step."""
 
@@ -139,6 +181,12 @@ class Value:
     def __rtruediv__(self, other: Any) -> Value:
         return self.lift(other) / self
 
+    def __pow__(self, power: int) -> Value:
+        made = self.lift(1.0)
+        for _ in range(power):
+            made = made * self
+        return made
+
     def __abs__(self) -> Value:
         g = self.graph
         if self.v == g.zero:
@@ -160,6 +208,16 @@ class Value:
 
     def __lt__(self, other: Any) -> bool:
         return False  # only the limiter of flows asks: nothing runs dry within an infinitesimal step
+
+
+def least(a: Any, b: Any) -> Any:
+    """The smaller of two numbers or values."""
+    return 0.5 * (a + b - abs(a - b)) if isinstance(a, Value) or isinstance(b, Value) else min(a, b)
+
+
+def most(a: Any, b: Any) -> Any:
+    """The larger of two numbers or values."""
+    return 0.5 * (a + b + abs(a - b)) if isinstance(a, Value) or isinstance(b, Value) else max(a, b)
 
 
 def elementary(name: str) -> Any:

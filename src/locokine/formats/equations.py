@@ -1,22 +1,22 @@
 """The well-mixed engine as a set of differential equations, for other solvers.
 
 All states and laws of one lesion (core and rim), its draining node and its host are included. Left out is what is not a
-differential equation: doses (given between two calls of the solver), extinction and death, output, and the running
-account of exposure, for which two areas under IL-2 curves are added as states.
+differential equation: extinction and death, output, and the running account of exposure, for which two areas under IL-2
+curves are added as states. Doses are changes of the state at a time (`trace_dose`), or given between two calls of the solver.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.symbols import Graph, Value, formulas
 from locokine.engine import batch
 from locokine.engine.block import Block
 from locokine.engine.grid import Accuracy
+from locokine.formats.symbols import Equations, Graph, Value, formulas, least, most
 from locokine.population import Population, draw
 from locokine.scenario.experiment import Experiment
 from locokine.tissue import layout
@@ -26,32 +26,6 @@ AREAS = ("area_tumour", "area_plasma")
 """Areas under receptor-active IL-2 in tumour and plasma, nM h: the last two states."""
 PER_SUBJECT = ("weights", "present", "share")
 """Arrays of a block that are not repeated for every subject."""
-
-
-@dataclass
-class Equations:
-    """dy/dt = f(y, p): a graph, the nodes of the derivatives, and the names of states and parameters."""
-
-    graph: Graph
-    states: list[str]
-    derivatives: list[int]
-    parameters: list[str]
-    outputs: dict[str, int] = field(default_factory=dict)
-
-    def used_parameters(self) -> list[str]:
-        """Parameters on which the derivatives depend."""
-        needed = self.graph.needed([*self.derivatives, *self.outputs.values()])
-        names = {self.graph.nodes[i][1] for i in needed if self.graph.nodes[i][0] == "symbol"}
-        return [name for name in self.parameters if name in names]
-
-    def operations(self) -> dict[str, int]:
-        """How many operations of each kind one evaluation takes."""
-        count: dict[str, int] = {}
-        for i in self.graph.needed(self.derivatives):
-            kind = self.graph.nodes[i][0]
-            if kind not in ("number", "symbol"):
-                count[kind] = count.get(kind, 0) + 1
-        return count
 
 
 def one_subject(made: Experiment, subject: int) -> Population:
@@ -113,7 +87,7 @@ def _narrow(name: str, array: Any) -> Any:
     return array.astype(object)
 
 
-def _symbols(graph: Graph, block: Block) -> dict[str, float]:
+def _symbols(graph: Graph, block: Any) -> dict[str, float]:
     """Replace the parameters in a narrow block by symbols; return their values."""
     values: dict[str, float] = {}
 
@@ -137,13 +111,16 @@ def _symbols(graph: Graph, block: Block) -> dict[str, float]:
     for i in range(len(block.naive)):
         values[f"naive{i}"] = float(block.naive[i])
         block.naive[i] = Value(graph, graph.symbol(f"naive{i}"))
+    for i in range(len(block.rate)):
+        values[f"infusion{i}"] = 0.0
+        block.rate[i, 0] = Value(graph, graph.symbol(f"infusion{i}"))
     return values
 
 
 def narrow_block(block: Block) -> Block:
     """One subject of a block in object arrays (the last axis of two-dimensional scratch stays, of length 1)."""
     flat = ("tissue", "solute", "tcells", "carriers", "lesion", "body", "pools", "node", "naive", "host", "line", "agent",
-            "plasma", "antigen_total", "returned")
+            "plasma", "mean_plasma", "mean_node", "antigen_total", "returned")
     made: dict[str, Any] = {}
     for name in block._fields:
         array = getattr(block, name)
@@ -161,38 +138,54 @@ def parameter_values(setting: batch.Setting, block: Block) -> dict[str, float]:
     return _symbols(Graph(), narrow_block(block))
 
 
-def trace(made: Experiment, arm: str) -> Equations:
-    """The differential equations of a well-mixed experiment, from one infinitesimal step of its own source."""
-    setting, wide = fresh_block(made, arm, one_subject(made, 0))
+def symbolic_block(setting: batch.Setting, wide: Block, graph: Graph) -> tuple[Block, list[str], list[str]]:
+    """A block of one subject whose states and parameters are symbols; the names of states and of parameters."""
     plan = setting.plan
-    shells, agents = int(plan.shells), int(plan.agents)
-    graph = Graph()
+    shells = int(plan.shells)
     block = narrow_block(wide)
     parameters = list(_symbols(graph, block))
     states: list[str] = []
-    places = state_places(block, shells, 1)
-    for name, array, rows in places:
+    for name, array, rows in state_places(block, shells, 1):
         for i, row in enumerate(rows):
             symbol = f"{name}_{i}"
             states.append(symbol)
             array[row, 0] = Value(graph, graph.symbol(symbol))
-    present = np.ones(agents)
     _follow_at_once(block, setting)
+    inner = formulas("tissue.layout")
+    tissue = block.tissue.reshape(-1, len(inner.TISSUE_FIELDS))
+    at = {name: i for i, name in enumerate(inner.TISSUE_FIELDS)}
+    host = layout.Host(*block.host)
+    for lesion in range(len(block.tissue)):  # what `implant` sets once
+        block.lesion.reshape(len(block.tissue), -1)[lesion, layout.LESION_FIELDS.index("implanted")] = 1.0
+        for k in range(shells):
+            row = tissue[lesion * shells + k]
+            row[at["core"]] = 1.0 * (k < int(plan.cores))
+            row[at["cavity"]] = float(plan.cavity[lesion])
+            row[at["vessel_target"]] = 1.0  # of solid tissue it is computed anew; of a cavity's wall it stays
+            if plan.cavity[lesion] > 0.0 and k < int(plan.cores):
+                row[at["vessel_target"]] = host.cavity_area / (6.283185307179586 * host.vessel_radius)
+    return block, states, parameters
+
+
+def trace(made: Experiment, arm: str) -> Equations:
+    """The differential equations of a well-mixed experiment, from one infinitesimal step of its own source."""
+    setting, wide = fresh_block(made, arm, one_subject(made, 0))
+    return trace_block(setting, wide, Graph())
+
+
+def trace_block(setting: batch.Setting, wide: Block, graph: Graph) -> Equations:
+    """As `trace`, for a block that was made before."""
+    plan = setting.plan
+    block, states, parameters = symbolic_block(setting, wide, graph)
+    places = state_places(block, int(plan.shells), 1)
+    present = np.ones(int(plan.agents))
     areas = _il2(block, setting)
     dt = Value(graph, graph.zero, graph.one)
     kernel, body_pass, tissue_pass = formulas("engine.kernel"), formulas("engine.body_pass"), formulas("engine.tissue_pass")
     kernel.remember_rest = lambda *_: None  # an account that nothing depends on
     formulas("engine.report_pass").track_exposure = lambda *_: None
-    inner = formulas("tissue.layout")
-    tissue_fields = len(inner.TISSUE_FIELDS)
-    tissue = block.tissue.reshape(-1, tissue_fields)
-    places_of = {name: i for i, name in enumerate(inner.TISSUE_FIELDS)}
-    for lesion in range(len(block.tissue)):  # what `implant` sets once
-        for k in range(shells):
-            row = tissue[lesion * shells + k]
-            row[places_of["core"]] = 1.0 * (k < int(plan.cores))
-            row[places_of["cavity"]] = float(plan.cavity[lesion])
-            row[places_of["vessel_target"]] = 1.0
+    # amounts are kept from falling below 0 within a step; a solver that falls below by a rounding must come back
+    body_pass.largest = lambda a, b: a if isinstance(b, float) and b == 0.0 else most(a, b)
     body_pass.outputs_pass(block.body, block.host)
     kernel.fill_scratch(block)
     for i in range(len(block.tissue)):
@@ -202,8 +195,36 @@ def trace(made: Experiment, arm: str) -> Equations:
     kernel.fine_step(block, plan, 1e9, dt, 1.0, present)
     kernel.slow_step(block, plan, 1e9, dt)
     derivatives = [array[row, 0].d for _, array, rows in places for row in rows]
-    outputs = {"volume": _volume(tissue, places_of, int(plan.cores)).v, "il2": areas[0].v, "il2_plasma": areas[1].v}
+    inner = formulas("tissue.layout")
+    tissue = block.tissue.reshape(-1, len(inner.TISSUE_FIELDS))
+    at = {name: i for i, name in enumerate(inner.TISSUE_FIELDS)}
+    outputs = {"volume": _volume(tissue, at, int(plan.cores)).v, "il2": areas[0].v, "il2_plasma": areas[1].v}
     return Equations(graph, [*states, *AREAS], [*derivatives, areas[0].v, areas[1].v], parameters, outputs)
+
+
+def trace_dose(setting: batch.Setting, wide: Block, graph: Graph, dose: int) -> dict[str, int]:
+    """What one dose changes: state → node of its value afterwards, from the engine's own source.
+
+    Rules are left aside. An infusion into the blood changes no state; its rate is `infusion{agent}`.
+    """
+    block, states, _ = symbolic_block(setting, wide, graph)
+    plan = setting.plan._replace(rule_kind=np.zeros(0, dtype=np.int64))
+    before = [graph.symbol(name) for name in states]
+    body_pass, tissue_pass = formulas("engine.body_pass"), formulas("engine.tissue_pass")
+    kernel, events, shells = formulas("engine.kernel"), formulas("engine.events"), formulas("tissue.shells")
+    events.note = lambda *_: None
+    events.min, events.max = least, most
+    events.np = SimpleNamespace(uint64=np.uint64, zeros=lambda n: np.full(int(n), 0.0, dtype=object))
+    body_pass.outputs_pass(block.body, block.host)
+    kernel.fill_scratch(block)
+    for i in range(len(block.tissue)):
+        tissue_pass.exchange_pass(block.tissue[i], plan.shells, block.body, block.host, block.line[i])
+        shells.place_shells(block.tissue[i], block.lesion[i], plan.shells, plan.cores, block.scratch[0])
+    events.give(block, plan, dose, 0, float(plan.dose_time[dose]))
+    lift = Value(graph, graph.zero).lift
+    places = state_places(block, int(plan.shells), 1)
+    after = [lift(array[row, 0]).v for _, array, rows in places for row in rows]
+    return {name: new for name, old, new in zip(states, before, after, strict=True) if new != old}
 
 
 def _volume(tissue: Any, at: dict[str, int], cores: int) -> Any:

@@ -1,0 +1,1 @@
+"""Import and export, one module a format, and the engine as formulas for those formats that want equations."""

@@ -1,0 +1,243 @@
+"""Dose tables: what is written, that it comes back as the same doses, and what every mistake in one says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from locokine.errors import InputError
+from locokine.scenario import Experiment, load
+from locokine.scenario.dose_table import COLUMNS, EXTRA, Choice, read_table, write_table
+from locokine.scenario.protocol import Dose
+from small_library import attempt
+
+LESIONS = ["flank", "axilla"]
+LINES = {
+    "untreated": [],
+    "local": ["aldesleukin 20000 IU intratumoural in 0.1 mL into flank daily days 10-14"],
+    "around": ["aldesleukin 300 IU/kg per lesion peritumoural in 0.2 mL at 2.5 mm fan of 12 daily x12 from day 3"],
+    "systemic": ["aldesleukin 600000 IU/kg intravenous over 15 min q8h x14 repeated every 14 days x2"],
+    "infusion": ["aldesleukin 1e6 IU/m2/day intravenous days 0-4", "aldesleukin 1.2 ug subcutaneous Mon-Fri for 2 weeks"],
+    "odd": ["vehicle intraperitoneal in 0.5 mL days 1, 4, 9", "inert_protein 0.3 nmol intravenous over 7 h day 2.25"],
+}
+
+
+def experiment(arms: dict[str, Any], path: Path | None = None) -> Experiment:
+    content = {
+        "experiment": "tables", "host": "dba2_mouse", "follow-up": "60 days", "arms": arms,
+        "lesions": {name: {"line": "sl2", "site": "subcutis", "cells": "1e6 cells"} for name in LESIONS},
+    }
+    if path is None:
+        return load(content)
+    import json
+
+    path.write_text(json.dumps(content))
+    return load(path)
+
+
+def rows(table: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table)))
+
+
+def same(one: Dose, other: Dose) -> bool:
+    """Equal but for the line they come from; times and amounts to a few roundings (1e-12)."""
+    assert one.time == pytest.approx(other.time, rel=1e-12, abs=1e-9)
+    assert one.duration == pytest.approx(other.duration, rel=1e-12)
+    for first, second in ((one.amount, other.amount), (one.amount_per_kg, other.amount_per_kg)):
+        assert (math.isnan(first) and math.isnan(second)) or first == pytest.approx(second, rel=1e-12)
+    keep = {"time": 0.0, "duration": 0.0, "amount": 0.0, "amount_per_kg": 0.0, "course": 0}
+    return repr(replace(one, **keep)) == repr(replace(other, **keep))  # nan equals nan
+
+
+# --- out ---
+
+
+def test_equal_doses_become_one_record_with_interval_and_number() -> None:
+    table = rows(write_table(experiment({"local": LINES["local"]})))
+    assert list(table[0]) == [*COLUMNS, *EXTRA]
+    (row,) = table
+    wanted = {"ID": "1", "TIME": "240", "AMT": "20000", "RATE": "0", "CMT": "1001", "EVID": "1", "II": "24", "ADDL": "4"}
+    assert {name: row[name] for name in COLUMNS} == wanted
+    assert (row["UNIT"], row["ROUTE"], row["LESION"], row["VOLUME"]) == ("IU", "intratumoural", "flank", "100")
+
+
+def test_the_rate_of_an_infusion_is_amount_over_duration() -> None:
+    (row,) = rows(write_table(experiment({"drip": ["aldesleukin 24000 IU/day intravenous days 0-4"]})))
+    assert (row["AMT"], row["RATE"], row["II"], row["ADDL"]) == ("24000", "1000", "24", "4")
+
+
+def test_all_doses_are_counted_once() -> None:
+    made = experiment(LINES)
+    table = rows(write_table(made))
+    for number, arm in enumerate(made.protocol.arms, 1):
+        mine = [row for row in table if row["ID"] == str(number)]
+        assert sum(1 + int(row["ADDL"]) for row in mine) == len(arm.doses)
+
+
+# --- there and back ---
+
+
+def test_doses_come_back_through_a_table(tmp_path: Path) -> None:
+    made = experiment(LINES)
+    (tmp_path / "doses.csv").write_text(write_table(made))
+    arms = {name: ["table doses.csv"] if lines else [] for name, lines in LINES.items()}
+    again = experiment(arms, tmp_path / "scenario.yaml")
+    for arm, back in zip(made.protocol.arms, again.protocol.arms, strict=True):
+        assert len(arm.doses) == len(back.doses)
+        assert all(same(one, other) for one, other in zip(arm.doses, back.doses, strict=True))
+
+
+def test_a_table_comes_back_as_itself(tmp_path: Path) -> None:
+    table = write_table(experiment(LINES))
+    (tmp_path / "doses.csv").write_text(table)
+    arms = {name: ["table doses.csv"] if lines else [] for name, lines in LINES.items()}
+    assert write_table(experiment(arms, tmp_path / "scenario.yaml")) == table
+
+
+def test_what_was_read_from_a_table_is_complete_in_the_resolved_scenario(tmp_path: Path) -> None:
+    (tmp_path / "doses.csv").write_text(write_table(experiment({"local": LINES["local"]})))
+    made = experiment({"local": ["table doses.csv"]}, tmp_path / "scenario.yaml")
+    (tmp_path / "doses.csv").unlink()
+    assert made.resolved()["arms"]["local"] == [
+        "aldesleukin 20000 IU intratumoural in 100 mm3 into flank every 24 h x5 from day 10"
+    ]
+    assert load(made.resolved()).protocol == made.protocol
+
+
+@settings(max_examples=60)
+@given(
+    time=st.floats(0, 1000), amount=st.floats(0, 1e9), rate=st.floats(1e-3, 1e9), interval=st.floats(0.25, 5000),
+    more=st.integers(0, 50), compartment=st.sampled_from([1, 2, 3, 1001, 1002, 2002]),
+)
+def test_any_record_means_its_doses(
+    time: float, amount: float, rate: float, interval: float, more: int, compartment: int
+) -> None:
+    """A NONMEM record by its definition: doses at TIME + k II for k = 0 … ADDL, each over AMT/RATE."""
+    from locokine.scenario.amounts import AgentUnits
+    from locokine.scenario.dosing import expand_course, parse_course
+    from locokine.scenario.protocol import LesionPlan
+
+    table = f"TIME,AMT,RATE,CMT,EVID,II,ADDL\n{time!r},{amount!r},{rate!r},{compartment},1,{interval!r},{more}\n"
+    (line,) = read_table(table, "t", "arm", LESIONS, Choice(agent="aldesleukin", unit="IU"))
+    plans = tuple(LesionPlan(name, "sl2", "subcutis", cells=1.0) for name in LESIONS)
+    course = parse_course(line, "here", ("aldesleukin",))
+    doses, _ = expand_course(
+        course, 0, plans, {name: (name,) for name in LESIONS}, AgentUnits(15.3, 4.0), 1e6, "here"
+    )
+    # times pass through days, to within a rounding of a double: 1e-12 of them, or 1e-9 h near zero
+    assert [dose.time for dose in doses] == pytest.approx(
+        [time + k * interval for k in range(more + 1)], rel=1e-12, abs=1e-9
+    )
+    assert doses[0].amount == pytest.approx(4.0 * amount, rel=1e-12)
+    assert doses[0].duration == pytest.approx(amount / rate, rel=1e-11)  # twelve digits are written
+
+
+# --- what comes from elsewhere ---
+
+
+def test_a_plain_table_needs_agent_and_unit() -> None:
+    table = "#ID TIME AMT RATE CMT EVID DV\n1 0 100 0 1 1 .\n1 4 . . 1 0 3.2\n2 0 200 50 1 1 .\n"
+    lines = read_table(table, "t.dat", "arm", LESIONS, Choice("2", "aldesleukin", "IU"))
+    assert lines == ["aldesleukin 200 IU intravenous over 4 h day 0"]
+
+
+def test_separators_and_old_exponents() -> None:
+    for mark in (",", ";", "\t"):
+        table = mark.join(("TIME", "AMT", "CMT")) + "\n" + mark.join(("24", "1D3", "2")) + "\n"
+        assert read_table(table, "t", "arm", [], Choice(agent="a", unit="IU")) == ["a 1000 IU subcutaneous day 1"]
+
+
+def message(table: str, **choice: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        read_table(table, "t.csv", "arm", LESIONS, Choice(**({"agent": "a", "unit": "IU"} | choice)))
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "words"),
+    [
+        ("TIME,AMNT,CMT", "0,1,1", ["t.csv, row 1", "no column AMT", "did you mean AMNT"]),
+        ("TME,AMT,CMT", "0,1,1", ["no column TIME"]),
+        ("TIME,TIME,AMT", "0,0,1", ["two columns are called TIME"]),
+        ("TIME,AMT,CMT", "0,1,7", ["t.csv, row 2, CMT", "7 is not a compartment", "1 intravenous"]),
+        ("TIME,AMT,CMT", "0,1,1003", ["1003 is not a compartment"]),
+        ("TIME,AMT,CMT", "0,1,1.5", ["not a whole number"]),
+        ("TIME,AMT,CMT", "ten,1,1", ["row 2, TIME", "'ten' is not a number"]),
+        ("TIME,AMT,CMT", "10:30,1,1", ["row 2, TIME", "is not a number"]),
+        ("TIME,AMT,CMT", "-1,1,1", ["row 2, TIME", "at least 0"]),
+        ("TIME,AMT,CMT", "0,nan,1", ["row 2, AMT", "not a finite number"]),
+        ("TIME,AMT,CMT", "0,1e999,1", ["row 2, AMT", "not a finite number"]),
+        ("TIME,AMT,CMT", ".,1,1", ["row 2, TIME", "is missing"]),
+        ("TIME,AMT,CMT", "0,1,1,9", ["row 2", "4 columns instead of 3"]),
+        ("TIME,AMT,CMT,EVID", "0,1,1,4", ["EVID", "a reset", "another ID"]),
+        ("TIME,AMT,CMT,EVID", "0,1,1,9", ["9 is not a kind of event"]),
+        ("TIME,AMT,CMT,SS", "0,1,1,1", ["a steady state is not simulated"]),
+        ("TIME,AMT,CMT,RATE", "0,1,1,-2", ["a modelled rate"]),
+        ("TIME,AMT,CMT,ADDL", "0,1,1,3", ["row 2, II", "need an interval"]),
+        ("TIME,AMT,CMT,ADDL,II", "0,1,1,99999999,24", ["row 2, ADDL", "whole number up to"]),
+        ("TIME,AMT,CMT,PER_LESION", "0,1,1,2", ["PER_LESION"]),
+        ("TIME,AMT,CMT", '0,"1,1', ["is not a table"]),
+        ("TIME,AMT,CMT,EVID", "0,.,1,0", ["has no dose"]),
+    ],
+)
+def test_each_mistake_has_its_message(head: str, row: str, words: list[str]) -> None:
+    said = message(f"{head}\n{row}\n")
+    for word in words:
+        assert word in said
+
+
+def test_mistakes_of_choice() -> None:
+    two = "ID,TIME,AMT,CMT\n1,0,1,1\n2,0,1,1\n"
+    assert "several IDs (1, 2)" in message(two)
+    assert "there is no ID 3" in message(two, number="3")
+    assert "does not say what is given" in message(two, number="1", agent=None)
+    assert "does not say the unit" in message(two, number="1", unit=None)
+    assert "is empty" in message("\n \n")
+
+
+def test_mistakes_in_the_line_name_the_arm(tmp_path: Path) -> None:
+    def said(line: str) -> str:
+        with pytest.raises(InputError) as caught:
+            experiment({"local": [line]}, tmp_path / "scenario.yaml")
+        return str(caught.value)
+
+    assert "no such file" in said("table nowhere.csv")
+    assert "arms.local[1]" in said("table")
+    (tmp_path / "doses.csv").write_text("TIME,AMT,CMT,AGENT,UNIT\n0,1,1,aldesleukine,IU\n")
+    assert "unknown agent 'aldesleukine'" in said("table doses.csv")
+    assert "given twice" in said("table doses.csv id 1 id 2")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    assert "not UTF-8" in said("table binary.csv")
+
+
+# --- anything at all ---
+
+CELLS = st.sampled_from(
+    ["0", "1", "24", "-2", "1e6", ".", "", "nan", "IU", "aldesleukin", "intravenous", "1001", "x", '"', "1e400", "\x00"]
+)
+HEADS = st.sampled_from([*COLUMNS, *EXTRA, "SS", "DV", "time", "?"])
+
+
+@given(
+    head=st.lists(HEADS, max_size=8), body=st.lists(st.lists(CELLS, max_size=9), max_size=4),
+    mark=st.sampled_from([",", ";", "\t", " "]),
+)
+def test_random_tables_are_lines_or_an_input_error(head: list[str], body: list[list[str]], mark: str) -> None:
+    text = "\n".join(mark.join(cells) for cells in [["TIME", "AMT", *head], *body])
+    found = attempt(read_table, text, "t", "arm", LESIONS, Choice(agent="aldesleukin", unit="IU"))
+    assert isinstance(found, InputError) or all(line.startswith(("aldesleukin", "")) for line in found)
+
+
+@given(text=st.text(max_size=120))
+def test_random_text_is_lines_or_an_input_error(text: str) -> None:
+    assert isinstance(attempt(read_table, text, "t", "arm", LESIONS), (list, InputError))
