@@ -166,7 +166,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             fluid_out, protein_out = leaves * new.fluid, leaves * new.protein
             protein_in = fluid_in * p.normal_tissue_protein
             dry, grown = couple.solids(x, l), couple.solids(new, l)
-            kept = (grown / dry - 1.0) * x.fluid * (1.0 - a.core * a.cavity)
+            kept = (grown - dry) / dry * x.fluid * (1.0 - a.core * a.cavity)
             w[o + T.drift + s] = (released + fluid_in - fluid_out - kept) / (dt * x.fluid)
             w[o + T.fluid + s] += fluid_in - fluid_out
             w[o + T.protein + s] += protein_in - protein_out
@@ -210,7 +210,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
         o = k * SHELL
         for s in range(W):
             w[o + T.diagonal + s] = w[o + T.t_all + s]
-            w[o + T.t_growth + s] = w[o + T.t_specific + s]
+            w[o + T.t_growth + s] = 0.0
             w[o + T.right + s] = 0.0
             w[o + T.il2 + s] = 0.0
             w[o + T.t_all + s] = 0.0
@@ -235,6 +235,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 share = body[B.armed + s] + (1.0 - body[B.armed + s]) * remembered / (here + 1e-9)
                 w[o + T.right + s] += dt * arrives
                 w[o + T.il2 + s] += dt * arrives * share
+                crowded = cells / (p.t_most * w[o + T.volume + s] + 1.0)
+                w[o + T.t_growth + s] += weight * (arrives + (divide * (1.0 - crowded) - leave) * cells)
                 cells = relax(cells, arrives, leave, dt) * gain(divide * dt)
                 cells = cells * decay(divide * cells / (p.t_most * w[o + T.volume + s] + 1.0) * dt)
                 tcells[q + s] = cells
@@ -246,8 +248,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             before, came = w[o + T.diagonal + s], w[o + T.right + s]
             mixed = w[o + T.armed + s] * before + w[o + T.il2 + s]
             w[o + T.armed + s] = mixed / (before + came + 1e-12)
-            were = w[o + T.t_growth + s]
-            w[o + T.t_growth + s] = (w[o + T.t_specific + s] - were) / (dt * (were + 1e-9))
+            w[o + T.t_growth + s] /= w[o + T.t_specific + s] + 1e-9
 
 
 @loop

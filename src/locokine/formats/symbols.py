@@ -61,6 +61,8 @@ class Graph:
             return b if x == 0.0 else a
         if operation == "-" and y == 0.0:
             return a
+        if operation == "-" and a == b:
+            return self.zero
         if operation == "*":
             if 0.0 in (x, y):
                 return self.zero
