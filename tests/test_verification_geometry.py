@@ -28,16 +28,16 @@ SYSTEMIC = {"iv": [COURSE.format(route="intravenous")]}
 
 
 def within_one_per_cent(found: dict[str, float]) -> None:
-    """1 % is the aim of the step and the mesh; what misses it is an expected failure, and never more than 10 %.
+    """1 % is the aim of the step and the mesh: the default step keeps it, measured 0.1 to 0.9 %."""
+    assert max(found.values()) < 0.01, found
 
-    Measured at the default steps: 0.1 to 8 % (docs/verification/errors.md); at steps 64 times finer 0.0 to 0.7 %, at
-    first order, so it is the step that falls short and not the coupling.
-    """
+
+def near_the_finer_mesh(found: dict[str, float]) -> None:
+    """16 + 4 shells miss 1 % of volume (measured 3 to 4 %): an expected failure, and never more than 6 %."""
     worst = max(found.values())
-    assert worst < 0.10, found
+    assert worst < 0.06, found
     if worst >= 0.01:
-        pytest.xfail(f"the default step misses 1 %: {found}")
-
+        pytest.xfail(f"the default mesh misses 1 %: {found}")
 
 
 def test_one_shell_is_the_well_mixed_lesion() -> None:
@@ -152,7 +152,7 @@ def test_four_times_finer_steps_and_shells(case: str) -> None:
     coarse = open_run(experiment(shells=16, rim_shells=4, **made), chance=False)
     fine = open_run(experiment(shells=64, rim_shells=16, **made), accuracy=Accuracy().finer(4.0), chance=False)
     found = difference(coarse, fine, 384.0)
-    within_one_per_cent(found)
+    near_the_finer_mesh(found)
 
 
 @pytest.mark.parametrize("case", list(CASES))
@@ -167,12 +167,12 @@ def test_four_times_finer_steps_well_mixed(case: str) -> None:
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_errors_fall_with_the_step(case: str) -> None:
-    """Steps four times finer leave at most half of the error (first order leaves a quarter; the ridge blurs it)."""
+    """Steps four times finer leave at most a quarter of the error (second order leaves a sixteenth; the ridge blurs it)."""
     made = experiment(follow_up="16 days", subjects=16, **CASES[case])
     runs = [open_run(made, accuracy=Accuracy().finer(f), chance=False) for f in (1.0, 4.0, 16.0)]
     first, second = (difference(run, runs[2], 384.0) for run in runs[:2])
     for name in first:
-        assert second[name] < 0.5 * first[name] + 1e-4, (name, first[name], second[name])
+        assert second[name] < 0.25 * first[name] + 2e-4, (name, first[name], second[name])
 
 
 # --- a stiff solver --------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def collapse(transmural: float, reference: float, half: float) -> float:
 @law
 def collapse_slope(transmural: float, half: float) -> float:
     """Relative rise of `collapse` per transmural pressure, 1/mmHg."""
-    x = positive(transmural, 0.1)
+    x = positive(transmural, 0.1) + 0.001
     return 2.0 * half * half / (x * (x * x + half * half))
 
 

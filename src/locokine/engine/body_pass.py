@@ -43,11 +43,12 @@ def two_compartments(x, y, gained, k10, k12, k21, dt):
     """
     a, b = 1.0 + dt * (k10 + k12), 1.0 + dt * k21
     below = a * b - dt * dt * k12 * k21
-    x1, y1 = ((x + gained) * b + dt * k21 * y) / below, (y * a + dt * k12 * (x + gained)) / below
+    total = largest(x + gained, 0.0)
+    x1, y1 = (total * b + dt * k21 * y) / below, (y * a + dt * k12 * total) / below
     u, v = 0.5 + 0.5 * x / (x1 + 1e-300), 0.5 + 0.5 * y / (y1 + 1e-300)
     a, b = 1.0 + dt * u * (k10 + k12), 1.0 + dt * v * k21
     below = a * b - dt * dt * u * v * k12 * k21
-    x2, y2 = ((x + gained) * b + dt * v * k21 * y) / below, (y * a + dt * u * k12 * (x + gained)) / below
+    x2, y2 = (total * b + dt * v * k21 * y) / below, (y * a + dt * u * k12 * total) / below
     return x2, y2, u * x2
 
 
