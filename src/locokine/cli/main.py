@@ -23,6 +23,7 @@ from locokine.cli.new import new
 from locokine.cli.parameters import audit, parameters_app
 from locokine.cli.run import run
 from locokine.cli.show import RESEARCH_USE, report
+from locokine.cli.slide import slide
 from locokine.errors import InputError
 
 DONE, FAULT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -37,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (new, check, run, report, audit, schema):
+for command in (new, check, run, report, slide, audit, schema):
     app.command(epilog=RESEARCH_USE)(command)
 app.add_typer(parameters_app, name="parameters", epilog=RESEARCH_USE)
 
