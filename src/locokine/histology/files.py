@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PACKING = 1
-"""Level of deflate: higher ones take several times as long for files a few per cent smaller."""
+"""Level of deflate for small things: higher ones take several times as long for files a few per cent smaller."""
 SMALLEST = 700
 """A pyramid ends when its longer side is below this, pixels."""
 SHARE_OF_MEMORY = 0.7
@@ -154,8 +154,8 @@ def _paint(painter: Painter, frame: Frame, threads: int, spool: IO[bytes]) -> tu
     def pack(tile: Picture) -> tuple[Picture, list[bytes]]:
         small = np.empty((TILE // 2, TILE // 2, tile.shape[2]), np.uint8)
         paint.halve(tile, small)
-        parts = [tile] if planes == 1 else [np.ascontiguousarray(tile[..., c]) for c in range(planes)]
-        return small, [zlib.compress(part, PACKING) for part in parts]
+        parts = [tile] if planes == 1 else [tile[..., c] for c in range(planes)]
+        return small, [_packed(part) for part in parts]
 
     places: list[list[tuple[int, int]]] = [[] for _ in range(planes)]
     end = 0
@@ -167,6 +167,14 @@ def _paint(painter: Painter, frame: Frame, threads: int, spool: IO[bytes]) -> tu
             plane.append((end, len(data)))
             end += len(data)
     return half, places
+
+
+def _packed(tile: Picture) -> bytes:
+    """A tile as differences along its rows (predictor 2 of TIFF), deflated by runs: twice as fast as by searching."""
+    differences = tile.copy()
+    differences[:, 1:] -= tile[:, :-1]
+    packer = zlib.compressobj(PACKING, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    return packer.compress(differences.tobytes()) + packer.flush()
 
 
 def _halved(level: Picture) -> Picture:
@@ -204,6 +212,7 @@ def _write_levels(
         "photometric": "minisblack" if fluorescent else "rgb",
         "tile": (TILE, TILE),
         "compression": "zlib",
+        "predictor": 2,
         "resolutionunit": "CENTIMETER",
     }
     with tifffile.TiffWriter(path, bigtiff=True, ome=True) as tiff:
@@ -290,7 +299,7 @@ CORNERS = 10
 def _write_geojson(stream: IO[bytes], table: pd.DataFrame, pixel: float) -> None:
     """One detection per nucleus (of fat cells: per cell), outlined in pixels of the picture."""
     red = [ABOUT[kind].name for kind in RED_CELLS]
-    rows = table[~table["kind"].isin(red).to_numpy()]
+    rows: Any = table[~table["kind"].isin(red).to_numpy()]
     area = np.where(rows["nucleus_area_um2"] > 0.5, rows["nucleus_area_um2"], rows["cell_area_um2"])
     radius, aspect, angle = np.sqrt(area / np.pi) / pixel, np.sqrt(rows["aspect"].to_numpy()), rows["angle_rad"].to_numpy()
     turn = 2.0 * np.pi * np.arange(CORNERS + 1) / CORNERS

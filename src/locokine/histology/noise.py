@@ -6,6 +6,7 @@ All randomness of a slide comes from named streams (seed, purpose), as in the re
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +48,11 @@ def field(
     step = max(int(min(correlation) / 4.0), 1)
     coarse = tuple(-(-n // step) + 1 for n in shape) if step > 1 else shape
     white = stream(seed, purpose).standard_normal(coarse, dtype=np.float32)
-    smooth = fft.rfft2(white)
+    smooth: Any = fft.rfft2(white)
     fy = fft.fftfreq(coarse[0])[:, None] * correlation[0] / step
     fx = fft.rfftfreq(coarse[1])[None, :] * correlation[1] / step
     smooth *= np.exp(-2.0 * np.pi**2 * fy**2).astype(np.float32) * np.exp(-2.0 * np.pi**2 * fx**2).astype(np.float32)
-    made = fft.irfft2(smooth, s=coarse)
+    made: Any = fft.irfft2(smooth, s=coarse)
     made = ((made - made.mean()) / max(float(made.std()), 1e-12)).astype(np.float32)
     rows, columns = part if part is not None else (slice(None), slice(None))
     if step == 1:
@@ -59,7 +60,7 @@ def field(
     return _stretched(made, step, np.arange(shape[0])[rows], np.arange(shape[1])[columns])
 
 
-def _stretched(values: Floats, step: int, *wanted: NDArray[np.int64]) -> Floats:
+def _stretched(values: Any, step: int, *wanted: NDArray[np.int64]) -> Floats:
     """Linear interpolation to the wanted rows and columns of a grid that is `step` times as fine."""
     for axis, places in enumerate(wanted):
         low = places // step

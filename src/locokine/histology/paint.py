@@ -249,19 +249,19 @@ def _nucleus(kind, k, u, v, e, edge, x, y, look, fine, mid):
 
 
 @_INLINE
-def _ragged(x, y, left, i, pixel, mid):
-    """By how much a border is moved, in cells of the map."""
-    return 0.35 * (x - left - (i + 0.5) * pixel) + 1.6 * (_texture(mid, 0.25 * x + 55.0, 0.25 * y) - 0.5)
+def _at(tissue, zone, depth, mx, my, x, y, fast, mid, cores):
+    """Tissue and compartment of a place in cells of the map; the edge of the tumour is smooth, other borders ragged.
 
-
-@_INLINE
-def _at(tissue, zone, depth, mx, my, ragged, cores):
-    """Tissue and compartment of a place in cells of the map; the edge of the tumour is smooth, other borders ragged."""
+    `fast` is by how much the place was moved already.
+    """
     rows, columns = tissue.shape
     if mx < 0.0 or my < 0.0 or mx >= columns or my >= rows:
         return _G, -1
-    a = min(max(int(mx + ragged), 0), columns - 1)
-    b = min(max(int(my - ragged), 0), rows - 1)
+    a, b = int(mx), int(my)
+    if tissue[b, a] == _T and depth[b, a] < -30.0:  # well inside
+        return _T, min(int(zone[b, a]), cores - 1)
+    ragged = 0.35 * fast + 1.6 * (_texture(mid, 0.25 * x + 55.0, 0.25 * y) - 0.5)
+    a, b = min(max(int(mx + ragged), 0), columns - 1), min(max(int(my - ragged), 0), rows - 1)
     t, z = int(tissue[b, a]), int(zone[b, a])
     if t in (_T, _CAPSULE):
         if _map(depth, mx, my) < 0.0:
@@ -281,7 +281,7 @@ def stain_he(
         for i in range(n):
             x, y = xs[j, i], ys[j, i]
             mx, my = (x - x0) / pitch, (y - y0) / pitch
-            t, z = _at(tissue, zone, depth, mx, my, _ragged(x, y, left, i, pixel, mid), cores)
+            t, z = _at(tissue, zone, depth, mx, my, x, y, x - left - (i + 0.5) * pixel, mid, cores)
             if t == _G or z < 0:
                 out[j, i, 0], out[j, i, 1], out[j, i, 2] = 0.0, 0.0, 0.0
                 continue
@@ -390,7 +390,7 @@ def stain_marker(
             x, y = xs[j, i], ys[j, i]
             mx, my = (x - x0) / pitch, (y - y0) / pitch
             out[j, i, 0], out[j, i, 1] = 0.0, 0.0
-            t, z = _at(tissue, zone, depth, mx, my, _ragged(x, y, left, i, pixel, mid), cores)
+            t, z = _at(tissue, zone, depth, mx, my, x, y, x - left - (i + 0.5) * pixel, mid, cores)
             if t == _G or z < 0:
                 continue
             grain = _texture(fine, 2.0 * x, 2.0 * y)

@@ -154,7 +154,7 @@ def sheet(scene: Scene, stain: Stain, threads: int) -> Image.Image:
             draw.text((box[0] + 4, box[1] + 2), f"{magnification}×", fill=(255, 255, 0) if dark else (0, 0, 0), font=_font(16))
     page.paste(overview, (gap, gap))
     for i, magnification in enumerate(MAGNIFICATIONS, 1):
-        shown = view(scene, stain, magnification, places[magnification], threads)
+        shown = view(scene, stain, magnification, places[magnification], threads, SIZE)
         shown_image = annotated(shown, pixel_of(magnification), f"{magnification}×", dark)
         page.paste(shown_image, (gap + (i % 2) * (width + gap), gap + (i // 2) * (height + gap)))
     ImageDraw.Draw(page).text((gap + 2, page.height - foot), caption(scene, stain), fill=(30, 30, 30), font=_font(20))

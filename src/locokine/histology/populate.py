@@ -54,7 +54,7 @@ def _place(
     thick = np.clip(held / min(section.thickness, float(full.min())), 0.3, 1.0)
     radius *= np.exp(np.where(kind <= Kind.KARYORRHEXIS, 0.1, 0.05) * random.standard_normal(n))
     radius *= np.where(np.isin(kind, (Kind.GHOST, Kind.APOPTOTIC)), PYKNOSIS, 1.0)
-    aspect = np.array([a.aspect for a in ABOUT])[kind] * np.exp(0.08 * random.standard_normal(n))
+    aspect = np.maximum(np.array([a.aspect for a in ABOUT])[kind] * np.exp(0.08 * random.standard_normal(n)), 1.0)
     fat_x, fat_y, fat_r = _adipocytes(section, vessels, seed)
     ox, oy, orr = obstacles(vessels)
     start = ox.size + fat_x.size

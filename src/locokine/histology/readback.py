@@ -29,6 +29,8 @@ FIELDS = (40, 20)
 """Fields of view that are read in the tumour and in the rim, at most."""
 EDGE = 4
 """Pixels along the border of a field that filters make unsafe."""
+COARSE = 4
+"""Pixels per side of the blocks in which whole areas are judged (2 µm)."""
 SCORES = (0.002, 0.01, 0.03)
 """Volume fractions of extravasated erythrocytes from which the score is 1, 2 and 3 (assumed)."""
 
@@ -188,8 +190,8 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     size = PIXEL * 1e-3
     he = separate(pictures["he"], STAINS["he"])
     wall = separate(pictures["cd31"], STAINS["cd31"])[..., 1] > 0.22
-    vessel = ndimage.binary_fill_holes(ndimage.binary_closing(wall, iterations=3))
-    lumen = ndimage.binary_dilation(np.asarray(vessel), iterations=2)
+    vessel = np.asarray(ndimage.binary_fill_holes(ndimage.binary_closing(wall, iterations=3)))
+    lumen: Mask = np.asarray(ndimage.binary_dilation(vessel, iterations=2), dtype=bool)
     blood = (he[..., 2] > 0.13) & ~lumen
     nuclei = he[..., 0] > 0.24
     pale = (he[..., 1] < 0.115) & (he[..., 0] < 0.075) & (he[..., 2] < 0.10)
@@ -208,7 +210,7 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
         "host_pale": float((pale & host & ~blood).sum()) * size**2,
         "host_blood": float((blood & host).sum()) * size**2,
         "blood": float((blood & field.tumour).sum()) * size**2,
-        "vessels": _count(np.asarray(vessel), field.tumour, 30.0),
+        "vessels": _count(vessel, field.tumour, 30.0),
         "hypoxic": positive,
         "oxygenated": negative,
         **_cd8(pictures["cd8"], field),
@@ -217,11 +219,18 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
 
 def _necrotic(he: Image, nuclei: Mask) -> Mask:
     """Where tissue is eosinophilic over some 20 µm and has no whole nuclei (dust of broken ones does not count)."""
-    whole = ndimage.binary_opening(nuclei, iterations=3)
-    seen = (he[..., 2] < 0.13).astype(np.float32)  # erythrocytes take eosin too
-    eosin = ndimage.gaussian_filter(np.minimum(he[..., 1], 0.4) * seen, 12.0) / (ndimage.gaussian_filter(seen, 12.0) + 1e-3)
-    full = ndimage.gaussian_filter(whole.astype(np.float32), 12.0)
-    return (eosin - 0.35 * full) > 0.145
+    whole = _coarse(ndimage.binary_opening(nuclei, iterations=3))
+    seen = he[..., 2] < 0.13  # erythrocytes take eosin too
+    bare = ndimage.gaussian_filter(_coarse(seen), 3.0) + 1e-3
+    eosin = ndimage.gaussian_filter(_coarse(np.minimum(he[..., 1], 0.4) * seen), 3.0) / bare
+    dead = (eosin - 0.35 * ndimage.gaussian_filter(whole, 3.0)) > 0.145
+    return np.kron(dead, np.ones((COARSE, COARSE), dtype=bool))
+
+
+def _coarse(values: NDArray[Any]) -> Image:
+    """Means of blocks of `COARSE` pixels."""
+    n = values.shape[0] // COARSE
+    return values.reshape(n, COARSE, n, COARSE).mean(axis=(1, 3), dtype=np.float32)
 
 
 def _hypoxic(picture: Picture, where: Mask) -> tuple[float, float]:
@@ -231,9 +240,10 @@ def _hypoxic(picture: Picture, where: Mask) -> tuple[float, float]:
     amounts = separate(picture, STAINS["pimonidazole"])
     nuclei = ndimage.binary_opening((amounts[..., 0] > 0.115) & where, iterations=2)
     found = label(nuclei)
-    table = regionprops_table(found, intensity_image=amounts[..., 1], properties=("area", "mean_intensity"))
-    cell = table["area"] * PIXEL**2 > 14.0
-    positive = table["mean_intensity"] > 0.085
+    table = regionprops_table(found, intensity_image=amounts, properties=("area", "mean_intensity"))
+    # small and dark ones are fragments of the dead, or lymphocytes
+    cell = (table["area"] * PIXEL**2 > 14.0) & (table["mean_intensity-0"] < 0.30)
+    positive = table["mean_intensity-1"] > 0.055
     weight = np.maximum(np.round(table["area"] * PIXEL**2 / 55.0), 1.0)  # clumps hold several
     return float((weight * (cell & positive)).sum()), float((weight * (cell & ~positive)).sum())
 
@@ -245,7 +255,7 @@ def _count(objects: Mask, where: Mask, least: float) -> float:
     """
     from skimage.measure import label, regionprops_table
 
-    found = label(objects)
+    found: Any = label(objects)
     out = np.union1d(found[:EDGE], found[:, :EDGE])
     table = regionprops_table(found, properties=("label", "area", "centroid"))
     rows, columns = table["centroid-0"].astype(int), table["centroid-1"].astype(int)
@@ -261,7 +271,8 @@ def _cd8(picture: Picture, field: _Field) -> dict[str, float]:
     from skimage.measure import label
     from skimage.segmentation import watershed
 
-    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(cells).astype(np.float32), 1.5)
+    inside: Any = ndimage.distance_transform_edt(cells)
+    depth = ndimage.gaussian_filter(inside.astype(np.float32), 1.5)
     top = (ndimage.maximum_filter(depth, size=11) == depth) & cells
     parts = watershed(-depth, label(top), mask=cells)
     single = cells & (parts == ndimage.grey_erosion(parts, size=(2, 2)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,7 +206,7 @@ def _compartments(state: TissueState) -> dict[str, NDArray[np.float64]]:
 
 
 def _anatomy(
-    state: TissueState, zone: NDArray[np.int16], depth: Map, x: NDArray[np.float64], y: NDArray[np.float64],
+    state: TissueState, zone: NDArray[np.int16], depth: Map, x: NDArray[Any], y: NDArray[Any],
     outer: float, grid: _Grid,
 ) -> NDArray[np.uint8]:
     """What host tissue lies where: a picture of the site, not something the model knows."""
@@ -234,7 +235,7 @@ def _anatomy(
     return tissue
 
 
-def _tracks(state: TissueState, x: NDArray[np.float64], y: NDArray[np.float64], grid: _Grid) -> NDArray[np.bool_]:
+def _tracks(state: TissueState, x: NDArray[Any], y: NDArray[Any], grid: _Grid) -> NDArray[np.bool_]:
     """Slits that needles left, from above towards the centre or to the side of the tumour; older ones have closed."""
     random = noise.stream(grid.seed, "track")
     found = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
@@ -256,4 +257,5 @@ def distance_to(where: NDArray[np.bool_]) -> Map:
     """Distance of every place to the nearest marked one, µm (1e6 if none is)."""
     if not where.any():
         return np.full(where.shape, 1e6, dtype=np.float32)
-    return (PITCH * ndimage.distance_transform_edt(~where)).astype(np.float32)
+    distance: Any = ndimage.distance_transform_edt(~where)
+    return (PITCH * distance).astype(np.float32)

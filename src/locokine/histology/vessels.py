@@ -89,7 +89,7 @@ def starved(section: Section, vessels: Vessels, seed: int) -> tuple[Map, Map]:
     rank = np.zeros(section.shape, dtype=np.float32)
     rank[tumour] = noise.ranked(order[tumour])
     dead = _cut(rank, area, tumour)
-    hypoxic = _cut(rank, area + share * (1.0 - area), tumour)
+    hypoxic = _cut(rank, (area + share * (1.0 - area)).astype(np.float32), tumour)
     outside = np.float32(-1.0)
     return np.where(tumour, dead, outside), np.where(tumour, hypoxic, outside)
 

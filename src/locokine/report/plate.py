@@ -16,7 +16,8 @@ WIDTH, HEIGHT = 900.0, 675.0
 """Of every view, µm; painted at 0.5 µm and shown at 1 µm per pixel (10×)."""
 AFTER_FIRST_DOSE = (-0.5, 1.0, 3.0, 6.0)
 """Days of the plate relative to the first dose of any arm."""
-QUALITY = 80
+QUALITY = 72
+"""Of JPEG: the report stays within a few megabytes."""
 
 
 class View(NamedTuple):
