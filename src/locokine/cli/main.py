@@ -27,6 +27,7 @@ from locokine.cli.plan import optimise, power
 from locokine.cli.run import run
 from locokine.cli.sensitivity import sensitivity
 from locokine.cli.show import RESEARCH_USE, report
+from locokine.cli.slide import slide
 from locokine.cli.tables import tables
 from locokine.cli.validate import validate
 from locokine.errors import InputError
@@ -43,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (new, check, run, report, export, tables, validate, explain, sensitivity, power, optimise, audit, schema)
+COMMANDS = (new, check, run, report, slide, tables, export, validate, explain, sensitivity, power, optimise, audit, schema)
 for command in COMMANDS:
     app.command(epilog=RESEARCH_USE)(command)
 app.add_typer(parameters_app, name="parameters", epilog=RESEARCH_USE)

@@ -9,6 +9,7 @@ from locokine.report import style, tables
 from locokine.report.figures import make_all, svg_all
 from locokine.report.figures_chain import MAX_COLUMNS, treatment_window
 from locokine.report.figures_fields import has_fields, representative
+from locokine.report.plate import make_plate
 from locokine.report.support import LINK_NAMES, STATUSES, link_of, support, unique_records
 from locokine.report.words import in_short
 
@@ -100,6 +101,7 @@ def context(result: Any, experiment: Experiment) -> dict[str, Any]:
         "window": window,
         "window_is_whole": window is not None and window[1] > max(_dose_days(result), default=0.0),
         "pictured": _pictured(result),
+        "plate": make_plate(result),
         "lesions": tables.lesion_table(experiment),
         "doses": tables.dose_table(experiment),
         "responses": tables.response_table(result),

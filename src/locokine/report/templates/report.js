@@ -26,3 +26,12 @@ if (filter) {
     });
   });
 }
+const slide = document.getElementById("slide");
+if (slide) {
+  document.querySelectorAll("[data-slide]").forEach((button) => button.addEventListener("click", () => {
+    slide.querySelector("img").src = button.querySelector("img").src;
+    slide.querySelector("img").alt = slide.querySelector("p").textContent = button.dataset.slide;
+    slide.showModal();
+  }));
+  slide.addEventListener("click", () => slide.close());
+}

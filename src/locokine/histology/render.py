@@ -1,0 +1,203 @@
+"""Pictures of a scene: any window at any pixel size, tile by tile, the same bytes on any number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locokine.histology import noise, paint
+from locokine.histology.kinds import Kind
+from locokine.histology.scene import Cells, Scene
+from locokine.histology.section import PITCH
+from locokine.histology.stains import STAINS, WHITE, Marker, Stain, look, vectors
+
+Picture = NDArray[np.uint8]
+TILE = 512
+"""Side of a tile, pixels."""
+SPINDLES = (Kind.ENDOTHELIUM, Kind.FIBROBLAST, Kind.MYOCYTE, Kind.MESOTHELIUM)
+_TABLE = (10.0 ** (-np.arange(4096) / 1024.0)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Ellipses sorted by squares, in the form that `paint.lay` reads."""
+
+    arrays: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, scene: Scene, x: Any, y: Any, long: Any, short: Any, angle: Any, reach: Any) -> _Sorted:
+        section = scene.section
+        width, height = section.size
+        columns, rows = int(width / paint.BIN) + 1, int(height / paint.BIN) + 1
+        a = np.clip(((x - section.x0) / paint.BIN).astype(np.int64), 0, columns - 1)
+        b = np.clip(((y - section.y0) / paint.BIN).astype(np.int64), 0, rows - 1)
+        bins = b * columns + a
+        order = np.argsort(bins, kind="stable").astype(np.int64)
+        start = np.searchsorted(bins[order], np.arange(columns * rows + 1)).astype(np.int64)
+        floats = [np.ascontiguousarray(v, dtype=np.float32) for v in (x, y, long, short, np.cos(angle), np.sin(angle), reach)]
+        return cls((start, order, (columns, rows), float(section.x0), float(section.y0), *floats))
+
+
+@lru_cache(maxsize=1)
+def _textures() -> tuple[Any, Any, Any]:
+    """Fine, middle and fibrous texture, each evenly distributed over 0 to 255; the same for every slide."""
+    seed = 1
+    side = (paint.TEXTURE, paint.TEXTURE)
+    fine = noise.ranked(noise.field(seed, "fine", side, (1.1, 1.1)))
+    mid = noise.ranked(noise.field(seed, "mid", side, (4.0, 4.0)) + 0.35 * noise.field(seed, "mid fine", side, (1.6, 1.6)))
+    fibre = noise.ranked(noise.field(seed, "fibre", side, (1.7, 16.0)) + 0.6 * noise.field(seed, "fibre 2", side, (5.0, 30.0)))
+    return tuple((255.0 * t + 0.5).astype(np.uint8) for t in (fine, mid, fibre))  # type: ignore[return-value]
+
+
+class Painter:
+    """Paints one scene in one stain.
+
+    Parameters
+    ----------
+    scene
+        What to paint.
+    stain
+        How.
+    pixel
+        Side of a pixel, µm.
+    """
+
+    def __init__(self, scene: Scene, stain: Stain, pixel: float) -> None:
+        self.scene, self.stain, self.pixel = scene, stain, pixel
+        cells, vessels = scene.cells, scene.vessels
+        red = cells.of(Kind.ERYTHROCYTE_OUTSIDE, Kind.ERYTHROCYTE_INSIDE)
+        self.cells = Cells(**{name: getattr(cells, name)[~red] for name in cells.__dataclass_fields__})
+        c = self.cells
+        root = np.sqrt(c.aspect)
+        self.nucleus = [np.maximum(v, 0.3).astype(np.float32) for v in (c.nucleus * root, c.nucleus / root)]
+        spindle, fat = c.of(*SPINDLES), c.kind == Kind.ADIPOCYTE
+        shape = np.sqrt(np.where(spindle, c.aspect, 1.0 + 0.45 * (c.aspect - 1.0)))
+        body = np.maximum(c.body, 0.5)
+        self.body = body.astype(np.float32)
+        reach = np.where(fat, 1.6, 1.25)
+        self.angles = [np.cos(c.angle).astype(np.float32), np.sin(c.angle).astype(np.float32)]
+        self.sorted = _Sorted.of(scene, c.x, c.y, body * shape, body / shape, c.angle, reach)
+        r = [getattr(cells, name)[red] for name in ("x", "y", "nucleus", "aspect", "angle")]
+        flat = np.sqrt(r[3])
+        self.red = _Sorted.of(scene, r[0], r[1], r[2] * flat, r[2] / flat, r[4], np.full(r[0].size, 1.1))
+        self.vessels = _Sorted.of(
+            scene, vessels.x, vessels.y, vessels.long, vessels.short, vessels.angle,
+            1.0 + 6.0 / np.maximum(vessels.short, 1.0),
+        )
+        section = scene.section
+        self.between = section.compartments["between"].astype(np.float32)
+        self.stroma = section.compartments["stroma"].astype(np.float32)
+        self.rim = np.float32(1000.0 * (section.state.radius[-1] - section.state.tumour_radius))
+        self.cores = int(section.state.core.sum())
+        self.centre = np.ascontiguousarray(c.x, dtype=np.float32), np.ascontiguousarray(c.y, dtype=np.float32)
+        self.look = look()
+        self.textures = _textures()
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of a picture."""
+        return len(self.stain.channels)
+
+    def amounts(self, left: float, top: float, n: int) -> list[NDArray[np.float32]]:
+        """Amounts of stain on a square of n × n pixels with its corner at (left, top) µm: one array, or one per marker."""
+        s, v, pixel = self.scene.section, self.scene.vessels, self.pixel
+        xs, ys = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
+        fine, mid, fibre = self.textures
+        paint.warp(left, top, n, pixel, mid, xs, ys)
+        found = []
+        for profiles in (self.sorted, self.red, self.vessels):
+            near, second, own = np.empty((n, n), np.float32), np.empty((n, n), np.float32), np.empty((n, n), np.int32)
+            paint.lay(left, top, n, pixel, xs, ys, *profiles.arrays, near, second, own)
+            found.append((near, second, own))
+        (near, second, own), (red, _, red_own), (wall, _, wall_own) = found
+        c = self.cells
+        if not self.stain.markers:
+            out = np.empty((n, n, 3), np.float32)
+            paint.stain_he(
+                left, n, pixel, xs, ys, near, second, own, red, red_own, wall, wall_own, PITCH, s.x0, s.y0, s.tissue, s.zone,
+                self.between, self.stroma, self.scene.necrosis, s.depth, self.rim, self.cores, c.kind, *self.centre,
+                *self.nucleus, *self.angles, self.body, c.thick, self.look, v.status, v.short, fine, mid, fibre, out,
+            )
+            return [out]
+        made = []
+        for marker in self.stain.markers:
+            out = np.empty((n, n, 2), np.float32)
+            paint.stain_marker(
+                left, n, pixel, xs, ys, near, second, own, red_own, wall, wall_own, PITCH, s.x0, s.y0, s.tissue, s.zone,
+                self.between, self.scene.necrosis, s.depth, self.cores, c.kind, self._flag(marker), *self.centre,
+                *self.nucleus, *self.angles, self.body, c.thick, self.look, marker.recipe(), marker.vessels, v.status, v.short,
+                fine, mid, fibre, out,
+            )
+            made.append(out)
+        return made
+
+    def _flag(self, marker: Marker) -> NDArray[np.float32]:
+        """Strength of a marker in every cell: 0 where it has none, else uneven from cell to cell."""
+        uneven = 0.65 + 0.7 * np.abs(np.modf(np.arange(len(self.cells)) * 0.6180339887)[0])
+        carried = getattr(self.cells, marker.flag) if marker.flag else np.ones(len(self.cells), dtype=bool)
+        return np.where(carried, uneven, 0.0).astype(np.float32)
+
+    def square(self, left: float, top: float, n: int = TILE) -> Picture:
+        """Picture of n × n pixels with its corner at (left, top) µm, shape (n, n, channels)."""
+        amounts = self.amounts(left, top, n)
+        out = np.empty((n, n, self.channels), np.uint8)
+        if self.stain.fluorescent:
+            out[..., 0] = np.clip(210.0 * amounts[0][..., 0] + 4.0, 0.0, 255.0)
+            for i, marker in enumerate(amounts):
+                out[..., 1 + i] = np.clip(250.0 * marker[..., 1] + 3.0, 0.0, 255.0)
+            return out
+        names = ("haematoxylin", "dab") if self.stain.markers else ("haematoxylin", "eosin", "haemoglobin")
+        stained = amounts[0]
+        stained[..., 0] *= self.stain.counterstain
+        paint.colour(stained, vectors(*names), _TABLE, np.array(WHITE, np.float32), out)
+        return out
+
+    def window(self, left: float, top: float, width: float, height: float, threads: int = 1) -> Picture:
+        """Picture of a window in µm, shape (rows, columns, channels)."""
+        columns, rows = max(round(width / self.pixel), 1), max(round(height / self.pixel), 1)
+        out = np.empty((rows, columns, self.channels), np.uint8)
+        for row, column, tile in self.tiles(left, top, rows, columns, threads):
+            part = out[row : row + TILE, column : column + TILE]
+            part[...] = tile[: part.shape[0], : part.shape[1]]
+        return out
+
+    def tiles(
+        self, left: float, top: float, rows: int, columns: int, threads: int, then: Callable[[Picture], Any] | None = None
+    ) -> Iterator[tuple[int, int, Any]]:
+        """Yield (row, column, tile) in reading order; `then` is done to each tile on the thread that painted it."""
+        corners = [(r, c) for r in range(0, rows, TILE) for c in range(0, columns, TILE)]
+
+        def make(corner: tuple[int, int]) -> Any:
+            tile = self.square(left + corner[1] * self.pixel, top + corner[0] * self.pixel)
+            return tile if then is None else then(tile)
+
+        with ThreadPoolExecutor(threads) as pool:
+            ahead = 4 * threads  # no more tiles in memory than are being waited for
+            waiting = [pool.submit(make, corner) for corner in corners[:ahead]]
+            for i, (row, column) in enumerate(corners):
+                made = waiting[i].result()
+                waiting[i] = None  # type: ignore[call-overload]
+                if i + ahead < len(corners):
+                    waiting.append(pool.submit(make, corners[i + ahead]))
+                yield row, column, made
+
+
+def as_rgb(picture: Picture, stain: Stain) -> Picture:
+    """Colours for the eye: bright field as it is, fluorescence by adding the channels' colours on black."""
+    if not stain.fluorescent:
+        return picture
+    from locokine.histology.stains import DAPI
+
+    total = np.zeros((*picture.shape[:2], 3), np.float32)
+    for i, shade in enumerate((DAPI, *(marker.colour for marker in stain.markers))):
+        total += picture[..., i : i + 1].astype(np.float32) / 255.0 * np.array(shade, np.float32) * (0.75 if i == 0 else 1.15)
+    return np.clip(total, 0.0, 255.0).astype(np.uint8)
+
+
+__all__ = ["STAINS", "TILE", "Painter", "as_rgb"]

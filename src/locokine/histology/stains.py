@@ -1,0 +1,155 @@
+"""Stains: their colours as optical densities, and what each of them shows.
+
+Vectors are optical densities in red, green and blue of unit length. Haematoxylin and diaminobenzidine (DAB): Ruifrok AC, Johnston
+DA. Anal Quant Cytol Histol 2001;23:291-299, PMID 11531144. Eosin: the vector for H&E of Landini G, Martinelli G, Piccinini F.
+Bioinformatics 2021;37:1485-1487, doi:10.1093/bioinformatics/btaa847 (that of 2001 is more violet than most slides). Haemoglobin:
+extinction of oxyhaemoglobin averaged over the red, green and blue bands (Prahl S, Oregon Medical Laser Center 1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locokine.errors import InputError
+from locokine.histology.kinds import Kind
+
+Floats = NDArray[np.float32]
+
+VECTORS: dict[str, tuple[float, float, float]] = {
+    "haematoxylin": (0.65, 0.70, 0.29),
+    "eosin": (0.093, 0.954, 0.283),
+    "dab": (0.27, 0.57, 0.78),
+    "haemoglobin": (0.057, 0.600, 0.798),
+}
+"""Optical density in red, green and blue."""
+WHITE = (245.0, 244.0, 246.0)
+"""Colour of glass."""
+
+
+def vectors(*names: str) -> Floats:
+    """Rows of unit length."""
+    rows = np.array([VECTORS[name] for name in names], dtype=np.float32)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a marker shows.
+
+    Attributes
+    ----------
+    name
+        Of the channel.
+    parts
+        Kind → amounts in nucleus, outline and cytoplasm (optical density of DAB, or brightness).
+    flag
+        Name of the attribute of `Cells` that says which cells carry it; "" for all of these kinds.
+    vessels
+        Amount in the walls of vessels.
+    colour
+        Of the channel in fluorescence.
+    """
+
+    name: str
+    parts: dict[Kind, tuple[float, float, float]]
+    flag: str = ""
+    vessels: float = 0.0
+    colour: tuple[int, int, int] = (255, 255, 255)
+
+    def recipe(self) -> Floats:
+        """Shape (kinds, 3)."""
+        table = np.zeros((len(Kind), 3), dtype=np.float32)
+        for kind, parts in self.parts.items():
+            table[kind] = parts
+        return table
+
+
+CD8 = Marker("CD8", {Kind.CD8: (0.08, 0.75, 0.25)}, colour=(255, 220, 40))
+NK = Marker("NK (NKp46)", {Kind.NK: (0.08, 0.7, 0.25), Kind.LAK: (0.08, 0.75, 0.35)}, colour=(60, 255, 90))
+CD31 = Marker("CD31", {Kind.ENDOTHELIUM: (0.5, 0.4, 0.6)}, vessels=0.65, colour=(255, 60, 60))
+KI67 = Marker(
+    "Ki-67",
+    dict.fromkeys((Kind.TUMOUR, Kind.MITOSIS, Kind.CD8, Kind.LAK), (0.75, 0.0, 0.02)),
+    flag="proliferating",
+    colour=(255, 120, 255),
+)
+PIMONIDAZOLE = Marker(
+    "pimonidazole", dict.fromkeys((Kind.TUMOUR, Kind.MITOSIS), (0.22, 0.12, 0.42)), flag="hypoxic", colour=(255, 150, 40)
+)
+DAPI = (70, 110, 255)
+
+
+@dataclass(frozen=True)
+class Stain:
+    """One way of staining a section: bright field (none or one marker) or fluorescence (several)."""
+
+    name: str
+    title: str
+    markers: tuple[Marker, ...] = ()
+    fluorescent: bool = False
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels of the image."""
+        return ("DAPI", *(marker.name for marker in self.markers)) if self.fluorescent else ("red", "green", "blue")
+
+    @property
+    def counterstain(self) -> float:
+        """How strongly nuclei are stained, relative to H&E."""
+        return 0.42 if self.markers else 1.0
+
+
+STAINS: dict[str, Stain] = {
+    "he": Stain("he", "H&E"),
+    "cd8": Stain("cd8", "CD8 (DAB, haematoxylin)", (CD8,)),
+    "nk": Stain("nk", "NKp46 (DAB, haematoxylin)", (NK,)),
+    "cd31": Stain("cd31", "CD31 (DAB, haematoxylin)", (CD31,)),
+    "ki67": Stain("ki67", "Ki-67, proliferation (DAB, haematoxylin)", (KI67,)),
+    "pimonidazole": Stain("pimonidazole", "pimonidazole, hypoxia (DAB, haematoxylin)", (PIMONIDAZOLE,)),
+    "multiplex": Stain("multiplex", "multiplex fluorescence", (CD8, NK, CD31, KI67, PIMONIDAZOLE), fluorescent=True),
+}
+"""Name on the command line → stain."""
+
+
+def stain(name: str) -> Stain:
+    """Find a stain by name.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name.
+    """
+    if name not in STAINS:
+        raise InputError("--stain", f"there is no stain '{name}'", f"use one of: {', '.join(STAINS)}")
+    return STAINS[name]
+
+
+def look() -> Floats:
+    """How each kind looks in H&E, shape (kinds, 7).
+
+    Haematoxylin of the nucleus, its contrast, its rim, nucleoli (0 to 1); haematoxylin and eosin of the cytoplasm and its grain.
+    """
+    rows = {
+        Kind.TUMOUR: (0.50, 0.75, 0.28, 1.0, 0.135, 0.20, 0.35),
+        Kind.MITOSIS: (1.05, 0.0, 0.0, 0.0, 0.075, 0.15, 0.35),
+        Kind.APOPTOTIC: (1.25, 0.0, 0.0, 0.0, 0.10, 0.46, 0.15),
+        Kind.GHOST: (0.13, 0.0, 0.0, 0.0, 0.035, 0.30, 0.45),
+        Kind.KARYORRHEXIS: (1.00, 0.0, 0.0, 0.0, 0.06, 0.34, 0.40),
+        Kind.CD8: (0.92, 0.45, 0.10, 0.0, 0.09, 0.13, 0.2),
+        Kind.TREG: (0.88, 0.45, 0.10, 0.0, 0.09, 0.13, 0.2),
+        Kind.NK: (0.82, 0.40, 0.10, 0.0, 0.08, 0.15, 0.4),
+        Kind.LAK: (0.72, 0.50, 0.15, 0.4, 0.10, 0.22, 0.7),
+        Kind.MACROPHAGE: (0.46, 0.55, 0.25, 0.3, 0.035, 0.13, 0.5),
+        Kind.ENDOTHELIUM: (0.74, 0.35, 0.1, 0.0, 0.04, 0.24, 0.2),
+        Kind.FIBROBLAST: (0.70, 0.40, 0.1, 0.0, 0.04, 0.24, 0.2),
+        Kind.MYOCYTE: (0.66, 0.40, 0.1, 0.0, 0.03, 0.34, 0.1),
+        Kind.KERATINOCYTE: (0.58, 0.55, 0.2, 0.6, 0.14, 0.30, 0.2),
+        Kind.MESOTHELIUM: (0.62, 0.45, 0.2, 0.3, 0.10, 0.28, 0.2),
+    }
+    table = np.zeros((len(Kind), 7), dtype=np.float32)
+    for kind, row in rows.items():
+        table[kind] = row
+    return table
