@@ -52,8 +52,11 @@ class Plan:
         """Area of every compartment on the section, mm²."""
         return np.array([place.size for place in self.places]) * (PITCH * 1e-3) ** 2
 
-    def spots(self, purpose: str, numbers: Array, weight: Map) -> list[NDArray[np.int64]]:
-        """Cells of the map for `numbers` profiles per compartment (rounded so that sums stay right), by weight."""
+    def spots(self, purpose: str, numbers: Array, weight: Map, most: float = np.inf) -> list[NDArray[np.int64]]:
+        """Cells of the map for `numbers` profiles per compartment (rounded so that sums stay right), by weight.
+
+        `most` is how many a cell of the map has room for; what would be above it goes elsewhere.
+        """
         random = noise.stream(self.seed, purpose)
         counts = np.diff(np.round(np.concatenate([[0.0], np.cumsum(numbers)]))).astype(int)
         flat = weight.ravel()
@@ -62,6 +65,9 @@ class Plan:
             w = flat[place] if place.size else np.zeros(0, dtype=np.float32)
             if counts[z] and w.size and w.sum() <= 0.0:
                 w = np.ones_like(w)
+            if np.isfinite(most) and counts[z]:
+                for _ in range(8):
+                    w = np.minimum(w * (counts[z] / max(float(w.sum()), 1e-9)), most)
             at = packing.choose(w, counts[z], random.random()) if w.size else np.zeros(0, dtype=np.int64)
             found.append(place[at])
         return found

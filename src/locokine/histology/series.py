@@ -63,7 +63,8 @@ def plot_series(
         bottom, right = shown.shape[0] - 14, shown.shape[1] - 12
         axes.plot([right - length, right], [bottom, bottom], color="black", linewidth=2.0)
         if i == 0:
-            axes.text(right - 0.5 * length, bottom - 8, "200 µm", ha="center", va="bottom", fontsize=7)
+            axes.text(right - 0.5 * length, bottom - 8, "200 µm", ha="center", va="bottom", fontsize=7,
+                      bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1.0})
     grid = figure.add_gridspec(
         2, 4, left=0.05, right=0.985, top=(5.35) / height, bottom=0.75 / height, hspace=0.42, wspace=0.26
     )

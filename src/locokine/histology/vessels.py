@@ -149,10 +149,11 @@ def erythrocytes(
     cluster = np.exp(1.6 * noise.field(seed, "bleeding", section.shape, (7.0, 7.0)) + 1.2 * np.exp(-near / 30.0))
     cluster = np.where(section.inside(Tissue.TRACK), 25.0, cluster)
     cluster = np.where(section.inside(Tissue.GLASS, Tissue.EPIDERMIS), 0.0, cluster)
-    cluster = np.where(section.inside(Tissue.MUSCLE, Tissue.FAT), 0.35 * cluster, cluster).astype(np.float32)
+    cluster = np.where(section.inside(Tissue.MUSCLE, Tissue.FAT), 0.35 * cluster, cluster)
+    cluster = np.where(section.inside(Tissue.FLUID), 1.0, cluster).astype(np.float32)  # a cavity is stirred
     name = ABOUT[Kind.ERYTHROCYTE_OUTSIDE].name
     plan.expected[name] = numbers
-    spots = plan.spots(name, numbers, cluster)
+    spots = plan.spots(name, numbers, cluster, 0.45 * PITCH**2 / (np.pi * (0.43 * size) ** 2))
     cell = np.concatenate(spots)
     zone = np.concatenate([np.full(s.size, z, dtype=np.int16) for z, s in enumerate(spots)])
     keep = cells.kind != Kind.ADIPOCYTE
