@@ -361,7 +361,7 @@ def write_report(result: Result, experiment: Experiment | None, directory: str |
     directory
         Folder of the result.
     anew
-        Write even if there is a report that is newer than the result.
+        Write even if there is a report that is newer than the result, and with the plate of virtual slides (half a minute).
 
     Returns
     -------
@@ -376,7 +376,7 @@ def write_report(result: Result, experiment: Experiment | None, directory: str |
     from locokine.report.figures import save_all
 
     save_all(result, folder / FIGURES)
-    write(result, experiment if experiment is not None else load(result.scenario), page)
+    write(result, experiment if experiment is not None else load(result.scenario), page, slides=anew)
     return page
 
 

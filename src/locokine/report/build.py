@@ -39,7 +39,7 @@ STATUS_COLOURS: dict[str, str] = {
 }
 
 
-def write_report(result: Any, experiment: Experiment, path: str | Path) -> Path:
+def write_report(result: Any, experiment: Experiment, path: str | Path, *, slides: bool = True) -> Path:
     """Write the report of a result.
 
     Parameters
@@ -50,6 +50,8 @@ def write_report(result: Any, experiment: Experiment, path: str | Path) -> Path:
         The experiment it is of: for lesions, dosing lines, parameters and sources.
     path
         The HTML file; replaced whole or not at all. The same result gives the same bytes.
+    slides
+        With the plate of virtual slides, which takes half a minute.
 
     Returns
     -------
@@ -64,14 +66,14 @@ def write_report(result: Any, experiment: Experiment, path: str | Path) -> Path:
     from locokine.results.store import disk_errors, write_atomic
 
     target = Path(path)
-    page = render(result, experiment).encode("utf-8")
+    page = render(result, experiment, slides).encode("utf-8")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, lambda stream: stream.write(page))
     return target
 
 
-def render(result: Any, experiment: Experiment) -> str:
+def render(result: Any, experiment: Experiment, slides: bool = True) -> str:
     """Return the whole page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -82,10 +84,10 @@ def render(result: Any, experiment: Experiment) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(**context(result, experiment))
+    return environment.get_template("report.html").render(**context(result, experiment, slides))
 
 
-def context(result: Any, experiment: Experiment) -> dict[str, Any]:
+def context(result: Any, experiment: Experiment, slides: bool = True) -> dict[str, Any]:
     """Everything that the template shows."""
     from locokine.scenario.describe import describe
 
@@ -101,7 +103,7 @@ def context(result: Any, experiment: Experiment) -> dict[str, Any]:
         "window": window,
         "window_is_whole": window is not None and window[1] > max(_dose_days(result), default=0.0),
         "pictured": _pictured(result),
-        "plate": make_plate(result),
+        "plate": make_plate(result) if slides else None,
         "lesions": tables.lesion_table(experiment),
         "doses": tables.dose_table(experiment),
         "responses": tables.response_table(result),
