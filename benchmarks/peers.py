@@ -75,13 +75,12 @@ class Subject:
     """One subject of an experiment with its parameters, its start, and its doses as the engine gives them."""
 
     def __init__(self, made: Experiment, arm: str, subject: int) -> None:
-        from locokine.engine.events import implant
+        from locokine.engine.settle import implant_due
 
         self.setting, self.block = fresh_block(made, arm, one_subject(made, subject))
         self.shells = int(self.setting.plan.shells)
         self.values = parameter_values(self.setting, self.block)
-        for i in range(len(self.block.tissue)):
-            implant(self.block, self.setting.plan, i, 0.0)
+        implant_due(self.block, self.setting.plan, -1.0, 0.0)
         self.start = np.concatenate([read_state(self.block, self.shells), np.zeros(len(AREAS))])
         self.doses = [float(t) for t in self.setting.plan.dose_time]
 

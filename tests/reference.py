@@ -224,14 +224,13 @@ def open_run(
 
 def implanted(opened: Opened) -> Block:
     """A fresh block of the same hosts with all lesions as they were implanted."""
-    from locokine.engine.events import implant
+    from locokine.engine.settle import implant_due
 
     setting = opened.setting
     columns = np.minimum(np.arange(WIDTH), setting.population.subjects - 1)
     draws = batch.chance(setting, "first", setting.population.subjects)
     block = batch.make_block(setting, batch.parameters(setting), draws, columns, None)
-    for i in range(len(setting.lesions)):
-        implant(block, setting.plan, i, 0.0)
+    implant_due(block, setting.plan, -1.0, np.inf)
     return block
 
 
@@ -556,10 +555,9 @@ class Stiff:
 
     def start(self) -> None:
         """Implant all lesions."""
-        from locokine.engine.events import implant
+        from locokine.engine.settle import implant_due
 
-        for i in range(len(self.block.tissue)):
-            implant(self.block, self.plan, i, 0.0)
+        implant_due(self.block, self.plan, -1.0, 0.0)
         self.y = self.read()[:, 0]
 
     def give(self, dose: int, time: float) -> None:

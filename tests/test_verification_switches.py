@@ -36,11 +36,15 @@ RATES_OF = {
 BODY_OF = {
     "leak_direct": {"e_direct"},
     "leak_lymphocyte": {"e_lymphocyte"},
+    "t_help": {"e_lymphocyte"},
     "systemic_leak": {"e_direct", "e_lymphocyte"},
     "vasodilation": {"resistance_drop"},
     "support": {"pressor", "fluids_given", "plasma_volume", "interstitial_volume"},
 }
 NODE_OF = {"priming": {"dividing", "naive"}, "memory": {"memory"}}
+IMMUNE_OF = {"exhaustion": {"armed"}}
+IMMUNE = ("nk", "lak_level", "armed", "treg", "macrophages", "nk_in", "homing")
+"""Switch → what its law makes of the immune cells of a shell, and what `advance_immune` returns."""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +112,7 @@ def changed(one: Any, other: Any) -> set[str]:
 
 def test_every_switch_has_its_test() -> None:
     """A new switch must say here which law it acts on."""
-    assert set(SWITCHES) == {*TISSUE_OF, *RATES_OF, *BODY_OF, *NODE_OF, "endogenous"}
+    assert set(SWITCHES) == {*TISSUE_OF, *RATES_OF, *BODY_OF, *NODE_OF, *IMMUNE_OF, "endogenous", "licensing", "bystander"}
 
 
 @pytest.mark.parametrize("switch", list(SWITCHES))
@@ -125,9 +129,10 @@ def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
         assert wanted <= different
         assert different <= wanted | (FLOW if switch.startswith("leak_") else set())
         u = layout.Blood(v["told"].il2_plasma, 100.0)
-        assert couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.5) == couple.advance_immune(
-            v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.5
-        )
+        here = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.5)
+        there = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.5)
+        different = {name for name, a, b in zip(IMMUNE, here, there, strict=True) if a != b}
+        assert different == IMMUNE_OF.get(switch, set())
 
 
 @pytest.mark.parametrize("switch", list(SWITCHES))
@@ -163,6 +168,37 @@ def test_bleeding_alone(opened: Opened) -> None:
     without, _, _ = couple.advance_tissue(*arguments, off(v["p"], "bleeding"), v["l"], u, 0.5)
     assert changed(on, without) == {"erythrocytes"}
     assert without.erythrocytes == 0.0
+
+
+def test_bystanders_alone(opened: Opened) -> None:
+    """Bystander killing off: antigen-loss cells, and only what follows from their number, differ; more of them survive."""
+    v = state(opened, 4)
+    u = layout.Blood(v["told"].il2_plasma, 100.0)
+    arguments = (v["x"]._replace(loss=1e5), v["a"], v["e"], v["b"])
+    on, _, _ = couple.advance_tissue(*arguments, v["p"], v["l"], u, 0.5)
+    without, _, _ = couple.advance_tissue(*arguments, off(v["p"], "bystander"), v["l"], u, 0.5)
+    assert changed(on, without) == {"loss", "dead", "fluid", "host"}
+    assert without.loss > on.loss
+
+
+def test_licensing_alone(opened: Opened) -> None:
+    """Licensing off: a smaller share of dendritic cells leaves a lesion with armed T cells; antigen and danger stay the same (bits)."""
+    plan = opened.setting.plan
+
+    def leave(b: Any) -> np.ndarray:
+        view = b.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)
+        view[:, layout.TISSUE_FIELDS.index("t_specific")] = 1e6
+        view[:, layout.TISSUE_FIELDS.index("armed")] = 0.5
+        lesion = b.lesion[0].reshape(-1, WIDTH)
+        lesion[layout.LESION_FIELDS.index("danger")] = 1.0
+        tissue_pass.antigen_pass(b.tissue[0], b.lesion[0], b.carriers[0], b.node, b.host, b.line[0], plan.antigens,
+                                 b.weights[0], plan.shells, 0.5)
+        at = [layout.LESION_FIELDS.index(name) for name in ("antigen", "danger", "danger_share", "alarm")]
+        return lesion[at].copy()
+
+    on, without = _stepped(opened, None, leave), _stepped(opened, "licensing", leave)
+    np.testing.assert_array_equal(on[:3], without[:3])
+    assert (on[3] > without[3]).all()
 
 
 def _stepped(opened: Opened, switch: str | None, act: Callable[..., np.ndarray]) -> np.ndarray:

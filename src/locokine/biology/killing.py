@@ -25,10 +25,21 @@ def suppression(regulatory: float, effectors: float, weight: float, stimulated: 
 
 
 @law
-def competence(state: float, drive: float, on: float, off: float, decay_factor: float, dt: float) -> float:
-    """Advance the armed share of killers: gained under IL-2 within `on` h, kept for `off` h; `decay_factor` is a switch."""
+def tiring(targets: float, killers: float, half: float, most: float) -> float:
+    """Factor on the rate at which T cells lose their arms: 1 + most x share of them that are on a target.
+
+    T cells that never come off their antigen become dysfunctional, the more the higher the antigen (Wherry 2003), in
+    tumours within days (Schietinger 2016). So arms last where tumour cells have become few, and not in a dense tumour.
+    Neutral: no targets, 1.
+    """
+    return 1.0 + most * targets / (half + killers + targets)
+
+
+@law
+def competence(state: float, drive: float, on: float, off: float, faster: float, dt: float) -> float:
+    """Advance the armed share of killers: gained under IL-2 within `on` h, kept for `off` h / `faster`."""
     up = drive / on
-    down = decay_factor / off
+    down = faster / off
     z = (up + down) * dt
     d = 1.0 / (1.0 + z + 0.5 * z * z)
     return state * d + up / (up + down + 1e-12) * (1.0 - d)

@@ -22,6 +22,16 @@ def margination(il2_plasma: float, half: float, most: float) -> float:
 
 
 @law
+def natural_killers(turnover: float, marrow: float, survival: float, occupied: float) -> tuple[float, float]:
+    """Rates in 1/h at which the marrow makes blood NK cells (per normal number) and at which they are lost.
+
+    Picomolar IL-2 on the high-affinity receptor (`occupied`) makes precursors into NK cells and delays their death; mature
+    cells hardly divide at that level (Fehniger 2000; receptor: Nagler 1990). Neutral: `occupied` = 0, both `turnover`.
+    """
+    return turnover * (1.0 + marrow * occupied), turnover * (1.0 - survival * occupied)
+
+
+@law
 def host_flow(outside: float, perfusion: float, reach: float) -> float:
     """Flow in mm³/h of the host tissue within `reach` mm that serves a deposit too small for vessels of its own."""
     return outside * perfusion * 4.18879 * reach * reach * reach * 8.0

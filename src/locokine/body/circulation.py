@@ -12,9 +12,13 @@ from locokine.biology.fluid import oncotic_slope
 
 
 @law
-def systemic_drive(nk: float, occupied: float, half: float) -> float:
-    """Drive of the lymphocyte arm of systemic leak: NK number (relative to baseline) x occupancy², saturating."""
-    x = nk * occupied * occupied
+def systemic_drive(nk: float, occupied: float, help_: float, half: float) -> float:
+    """Drive of the lymphocyte arm of systemic leak: NK number (relative to baseline) x occupancy² x help, saturating.
+
+    `help_` (0 to 1) is what T cells under IL-2 add by their cytokines: nude mice have NK cells and hardly leak, and
+    mice without NK cells hardly leak either (Rosenstein 1986). Neutral: no help, 0.
+    """
+    x = nk * occupied * occupied * help_
     return x / (x + half)
 
 

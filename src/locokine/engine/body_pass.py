@@ -154,6 +154,7 @@ def body_drive_pass(body, mean_plasma, mean_node, agents, agent, host, weight):
         body[B.g_armed + s] += weight * hill2(nodal, p.armed_ec50)
         body[B.occupied + s] += weight * hill(active, p.effector_kd)
         body[B.occupied_treg + s] += weight * hill(regulatory, p.treg_kd)
+        body[B.occupied_high + s] += weight * hill(regulatory, p.nk_high_kd)
 
 
 @loop
@@ -166,6 +167,7 @@ def clear_body_drives(body):
         body[B.g_armed + s] = 0.0
         body[B.occupied + s] = 0.0
         body[B.occupied_treg + s] = 0.0
+        body[B.occupied_high + s] = 0.0
 
 
 @loop
@@ -188,7 +190,7 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, r
             meet = node_laws.priming_rate(sites, dividing, p.priming_rate)
             il2 = body[B.il2_node + s]
             divide = node_laws.division_rate(
-                sites, dividing, p.node_division, p.progeny_per_site, il2, p.effector_kd, p.division_without
+                sites, dividing, p.node_division, p.progeny_per_site, il2, p.t_kd, p.division_without
             )
             normal = naive_normal[g * W + s]
             primed = meet * naive

@@ -191,12 +191,13 @@ def advance_immune(x, a, e, b, p, u, dt):
     around = traffic.host_flow(outside, p.flow_normal * p.rim_vessel_density / p.vessel_density, p.avascular_radius)
     cleared = traffic.homing(e.flow + around * e.volume / a.lesion_volume, p.homing_extraction, adhesion,
                              p.homing_boost) * free
-    nk_in = cleared * u.nk
+    nk_in = p.nk_homing * cleared * u.nk
     nk_division = p.nk_division * a.g_effector
     nk = relax(x.nk, nk_in, p.nk_exit, dt) * gain(nk_division * dt)
     nk = nk * decay(nk_division * nk / (p.nk_most * e.volume + 1.0) * dt)
     lak_level = killing.competence(x.lak_level, a.g_lak, p.lak_on, p.lak_off, 1.0, dt)
-    armed = killing.competence(x.armed, a.g_armed, p.armed_on, p.armed_off, 1.0, dt)
+    tired = killing.tiring(x.viable / e.volume, a.t_all / e.volume, p.kill_half, p.switch_exhaustion * p.exhaustion_most)
+    armed = killing.competence(x.armed, a.g_armed, p.armed_on, p.armed_off, tired, dt)
     treg = relax(x.treg, p.treg_density * e.volume * p.treg_turnover * (1.0 + p.treg_expansion * a.g_treg),
                  p.treg_turnover, dt)
     macrophages = relax(x.macrophages, p.macrophage_density * e.volume * p.macrophage_turnover,
@@ -212,14 +213,15 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     starved, by_t, by_lak, by_m, spont = death_rates(x, a, e, p, l, hypoxic, glucose)
     grow = gain(l.birth_rate * starvation.growth_factor(hypoxic, glucose, p.glucose_half) * dt)
     d_viable = starved + by_t + by_lak + by_m + spont
-    d_loss = starved + by_lak + spont
+    beside = p.switch_bystander * p.bystander_share * by_m  # macrophages do not ask for antigen, T cells that activate them do
+    d_loss = starved + by_lak + spont + beside
     born = (x.viable + x.loss) * (grow - 1.0)
     dead_viable = x.viable * grow * (1.0 - decay(d_viable * dt))
     dead_loss = x.loss * grow * (1.0 - decay(d_loss * dt))
     viable, loss = x.viable * grow - dead_viable, x.loss * grow - dead_loss
     v, w = dead_viable / (d_viable + 1e-30), dead_loss / (d_loss + 1e-30)
     died_starved, died_lak, died_spont = (v + w) * starved, (v + w) * by_lak, (v + w) * spont
-    died_t, died_m = v * by_t, v * by_m
+    died_t, died_m = v * by_t, v * by_m + w * beside
     remains = (dead_viable + dead_loss) * l.cell_volume
     holds = 1.0 + mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
     middle = e.volume + 0.5 * born * l.cell_volume * (1.0 + p.stroma_share) * holds
@@ -235,13 +237,15 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, dt)
     reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
     adapted = relax(x.pressure_ref, e.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
-    antigen_in = died_starved + p.antigen_killed * (died_t + died_lak + died_m) + p.antigen_spontaneous * died_spont
+    antigen_in = died_starved + died_t + died_lak + died_m + died_spont
+    danger_in = died_starved + p.danger_killed * (died_t + died_lak + died_m) + p.danger_spontaneous * died_spont
     new = Tissue(
         viable, loss, dead, x.fluid + released, x.protein, host, vessels, gone, flow, e1, e2, e3, erythrocytes, nk,
         lak_level, armed, treg, macrophages, reference, adapted,
     )
     return new, Outputs(
-        hypoxic, capillary, po2, born, died_starved, died_t, died_lak, died_m, died_spont, nk_in, antigen_in, cleared
+        hypoxic, capillary, po2, born, died_starved, died_t, died_lak, died_m, died_spont, nk_in, antigen_in, danger_in,
+        cleared,
     ), released
 
 
@@ -334,7 +338,8 @@ def advance_body(x, u, o, p, dt):
     on = p.switch_systemic_leak
     e_direct = endothelium.arm(x.e_direct, on * p.switch_leak_direct * u.g_direct, p.direct_on, p.direct_off, dt)
     nk_ratio = x.nk / (p.nk_blood * p.blood_volume)
-    drive = circulation.systemic_drive(nk_ratio, u.occupied, p.systemic_leak_half)
+    help_ = p.switch_t_help * x.mediator
+    drive = circulation.systemic_drive(nk_ratio, u.occupied, help_, p.systemic_leak_half)
     e_lymphocyte = endothelium.arm(x.e_lymphocyte, on * p.switch_leak_lymphocyte * drive, p.lymphocyte_on,
                                    p.lymphocyte_off, dt)
     drop = relax(x.resistance_drop, p.resistance_drop_most * p.switch_vasodilation * hill(u.il2_plasma, p.resistance_half)
@@ -347,13 +352,12 @@ def advance_body(x, u, o, p, dt):
     pressor = relax(x.pressor, need * wanted / 2.0, 0.5, dt)
     # lymphocytes of the blood
     division = p.nk_division * u.occupied
-    nk_source = p.nk_turnover * p.nk_blood * p.blood_volume * (1.0 + p.nk_marrow * u.occupied)
-    nk = relax(x.nk, nk_source, p.nk_turnover, dt) * gain(division * dt)
+    made, lost = traffic.natural_killers(p.nk_turnover, p.nk_marrow, p.nk_survival, u.occupied_high)
+    nk = relax(x.nk, made * p.nk_blood * p.blood_volume, lost, dt) * gain(division * dt)
     nk = nk * decay(division * nk / (p.nk_blood_most * p.nk_blood * p.blood_volume) * dt)
     nk = largest(nk - u.nk_taken, 0.05 * nk)
-    rebound = 1.0 + p.rebound * x.mediator
-    here = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
-    lymphocytes = relax(x.lymphocytes, here * rebound / p.margination_time, 1.0 / p.margination_time, dt)
+    # they multiply in lymphoid tissue under IL-2 and are seen in the blood once it is gone
+    lymphocytes = relax(x.lymphocytes, (1.0 + p.rebound * u.occupied) / p.rebound_time, 1.0 / p.rebound_time, dt)
     treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover, p.treg_turnover, dt)
     driven = 1.0 - (1.0 - u.g_armed) * (1.0 - u.recalled / (u.activated + 1e-6))  # memory is armed without IL-2
     armed = killing.competence(x.armed, driven, p.armed_on, p.armed_off, 1.0, dt)

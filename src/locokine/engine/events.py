@@ -46,7 +46,7 @@ def note(b, s, time, kind, lesion, value):
 
 
 @kernel
-def implant(b, plan, l, time):
+def implant(b, plan, l):
     """Put a tumour deposit into every host: cells in equal shells, host tissue around them at rest."""
     w, line, lesion = b.tissue[l], b.line[l], b.lesion[l]
     n, cores = plan.shells, plan.cores
@@ -111,10 +111,10 @@ def implant(b, plan, l, time):
             w[o + T.vessel_target + s] = w[o + T.vessels + s]
             w[o + T.treg + s] = p.treg_density * (w[o + T.host + s] + w[o + T.fluid + s])
         lesion[L.antigen + s] = lost
+        lesion[L.danger + s] = lost
         lesion[L.implanted + s] = 1.0
         lesion[L.cells + s] = cells
         lesion[L.baseline_cells + s] = cells
-        note(b, s, time, 0, l, cells)
 
 
 @part

@@ -28,9 +28,11 @@ FULL = 0.1
 """The same for a filling, by which extrapolation may also add no more."""
 FILLINGS = ("fluid",)
 LEVELS = ("e_direct", "e_thrombotic", "e_lymphocyte", "lak_level", "armed", "resistance_drop", "mediator", "pressor")
-ACCOUNTS = ("strain_ref", "pressure_ref", "t_specific", "t_all", "drift", "t_growth", "homing", "fluids_given", "hazard")
-TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_treg")
-BODY_DRIVES = ("il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed")
+TOLD = ("t_specific", "t_all", "drift", "t_growth", "armed_rate")
+"""What a shell is told by the passes around it and goes on with."""
+ACCOUNTS = ("strain_ref", "pressure_ref", *TOLD, "homing", "fluids_given", "hazard")
+TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg")
+BODY_DRIVES = ("il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed")
 
 
 def kind_of(name: str) -> int:
@@ -40,7 +42,7 @@ def kind_of(name: str) -> int:
 
 def state_rows(parts: dict[str, tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """(row, kind) of everything that is extrapolated; `parts` names the arrays of the state, with first row and rows."""
-    tissue = [(TISSUE_FIELDS.index(name), kind_of(name)) for name in (*TISSUE, "t_specific", "t_all", "drift", "t_growth")]
+    tissue = [(TISSUE_FIELDS.index(name), kind_of(name)) for name in (*TISSUE, *TOLD)]
     for first in range(*_span(parts["tissue"]), len(TISSUE_FIELDS)):
         yield from ((first + row, kind) for row, kind in tissue)
     yield from ((parts["body"][0] + BODY_FIELDS.index(name), kind_of(name)) for name in (*BODY, "homing"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from locokine._jit import kernel, part
-from locokine.engine import body_pass, events, extrapolate, report_pass, tissue_pass
+from locokine.engine import body_pass, events, extrapolate, report_pass, settle, tissue_pass
 from locokine.tissue import shells
-from locokine.tissue.layout import CARRIERS, POOLS, SHELL, SOL, B, C, L, T, W, load_host
+from locokine.tissue.layout import POOLS, SHELL, SOL, B, L, T, W, load_host
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
@@ -117,9 +117,6 @@ def slow_step(b, plan, time, dt):
     for s in range(W):
         homing[s] = 0.0
         taken[s] = 0.0
-        for g in range(plan.antigens):
-            b.antigen_total[np.uint64(g) * W + s] = 0.0
-            b.returned[np.uint64(g) * W + s] = 0.0
     for l in range(b.tissue.shape[0]):
         if time < plan.implant_time[l]:
             continue
@@ -130,19 +127,7 @@ def slow_step(b, plan, time, dt):
             homing[s] += lesion[L.homing + s]
             for k in range(plan.shells):
                 taken[s] += dt * w[k * SHELL + T.nk_in + s]
-    for l in range(b.tissue.shape[0]):
-        if time < plan.implant_time[l]:
-            continue
-        w, lesion = b.tissue[l], b.lesion[l]
-        tissue_pass.t_cell_pass(w, b.tcells[l], b.node, b.body, b.host, plan.antigens, b.weights[l], plan.shells,
-                                homing, b.returned, dt)
-        tissue_pass.antigen_pass(w, lesion, b.carriers[l], b.node, b.host, b.line[l], plan.antigens, b.weights[l],
-                                 plan.shells, dt)
-        for g in range(plan.antigens):
-            for s in range(W):
-                b.antigen_total[np.uint64(g) * W + s] += b.carriers[l, np.uint64(g) * CARRIERS + C.antigen + s]
-                b.antigen_total[np.uint64(g) * W + s] += b.weights[l, g] * lesion[L.cells + s]
-    body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, homing, b.returned, dt)
+    settle.immune_step(b, plan, time, homing, dt)
     body, volume, protein = b.body, b.flux[2], b.flux[3]
     for s in range(W):
         body[B.nk_taken + s] = taken[s]
@@ -244,9 +229,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
     steps = plan.step.shape[0]
     for i in range(steps + 1):
         time = plan.time[i]
-        for l in range(b.tissue.shape[0]):
-            if (i == 0 and plan.implant_time[l] <= 0.0) or (i > 0 and plan.time[i - 1] < plan.implant_time[l] <= time):
-                events.implant(b, plan, l, time)
+        settle.implant_due(b, plan, plan.time[i - 1] if i > 0 else -1.0, time)
         body_pass.outputs_pass(b.body, b.host)
         fill_scratch(b)
         dosed = plan.dose_first[i] < plan.dose_first[i + 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from locokine._jit import kernel, loop, part
+from locokine.biology import traffic
 from locokine.biology.arithmetic import largest
 from locokine.engine.variables import LESION
 from locokine.tissue.layout import (
@@ -126,7 +127,8 @@ def report_body(b, plan, out):
             out[4, s] += b.node[q + N.dividing + s]
             out[5, s] += b.node[q + N.effectors + s]
             out[6, s] += b.node[q + N.memory + s]
-        out[7, s] = b.body[B.lymphocytes + s]
+        here = traffic.margination(b.body[B.il2_plasma + s], p.margination_half, p.margination_most)
+        out[7, s] = here * b.body[B.lymphocytes + s]  # margination takes minutes
         out[8, s] = b.body[B.nk + s] / (p.nk_blood * p.blood_volume)
         out[9, s] = o.systemic_leak
         out[10, s] = b.body[B.plasma_volume + s] * 1e-3

@@ -51,9 +51,10 @@ def exchange_pass(w, n, body, host, line):
 
 @loop
 def secretion_pass(w, solute, n, host, dt):
-    """What armed T cells that meet their targets secrete over the next `dt`: the source of endogenous IL-2 (agent 0).
+    """What armed T cells that meet their targets secrete over the next `dt` (the source of endogenous IL-2, agent 0), and
+    how many cells take IL-2 up.
 
-    Their number is taken half way on, as it has been growing: the solutes are not extrapolated.
+    Their number and arms are taken half way on, as they have been growing: the solutes are not extrapolated.
     """
     for k in range(n):
         o, q = k * SHELL, k * SOL
@@ -62,8 +63,11 @@ def secretion_pass(w, solute, n, host, dt):
             noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
             targets = w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
             grown = 1.0 + smallest(largest(0.5 * dt * w[o + T.t_growth + s], -0.5), 1.0)
-            making = w[o + T.t_specific + s] * grown * targets * p.switch_endogenous
+            armed = w[o + T.armed + s] + 0.5 * dt * w[o + T.armed_rate + s]
+            armed = smallest(largest(armed, 0.0), 1.0)
+            making = w[o + T.t_specific + s] * armed * grown * targets * p.switch_endogenous
             solute[q + S.source + s] = receptors.secretion(making, p.secretion)
+            w[o + T.takers + s] = w[o + T.t_all + s] * grown + w[o + T.nk + s] + w[o + T.treg + s]
 
 
 @loop
@@ -73,9 +77,8 @@ def uptake_pass(w, solute, first, n, agent, host):
         o, q = k * SHELL, first + k * SOL
         for s in range(W):
             p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
-            cells = w[o + T.t_all + s] + w[o + T.nk + s] + w[o + T.treg + s]
             solute[q + S.uptake + s] = d.potency_effector * receptors.uptake_coefficient(
-                cells, p.uptake_most, p.uptake_kd, solute[q + S.concentration + s]
+                w[o + T.takers + s], p.uptake_most, p.uptake_kd, solute[q + S.concentration + s]
             )
 
 
@@ -126,6 +129,7 @@ def drive_pass(w, solute, agents, n, agent, host, weight):
             w[o + T.g_armed + s] += weight * hill2(active, p.armed_ec50)
             w[o + T.g_lak + s] += weight * hill2(active, p.lak_ec50)
             w[o + T.g_effector + s] += weight * hill(active, p.effector_kd)
+            w[o + T.g_t + s] += weight * hill(active, p.t_kd)
             w[o + T.g_treg + s] += weight * hill(w[o + T.right + s], p.treg_kd)
 
 
@@ -140,6 +144,7 @@ def clear_drives(w, n):
             w[o + T.g_armed + s] = 0.0
             w[o + T.g_lak + s] = 0.0
             w[o + T.g_effector + s] = 0.0
+            w[o + T.g_t + s] = 0.0
             w[o + T.g_treg + s] = 0.0
 
 
@@ -167,6 +172,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             protein_in = fluid_in * p.normal_tissue_protein
             dry, grown = couple.solids(x, l), couple.solids(new, l)
             kept = (grown - dry) / dry * x.fluid * (1.0 - a.core * a.cavity)
+            w[o + T.armed_rate + s] = x.armed  # before this step; `t_cell_pass` makes a rate of it
             w[o + T.drift + s] = (released + fluid_in - fluid_out - kept) / (dt * x.fluid)
             w[o + T.fluid + s] += fluid_in - fluid_out
             w[o + T.protein + s] += protein_in - protein_out
@@ -227,7 +233,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 cells = tcells[q + s]
                 noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
                 present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
-                divide = p.t_division * w[o + T.g_effector + s] * present
+                divide = p.t_division * w[o + T.g_t + s] * present
                 exits = p.t_exit * (1.0 - p.t_retention * present)
                 leave = exits + p.t_death
                 returned[g * W + s] += p.t_return * exits * cells * dt
@@ -248,6 +254,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             before, came = w[o + T.diagonal + s], w[o + T.right + s]
             mixed = w[o + T.armed + s] * before + w[o + T.il2 + s]
             w[o + T.armed + s] = mixed / (before + came + 1e-12)
+            w[o + T.armed_rate + s] = (w[o + T.armed + s] - w[o + T.armed_rate + s]) / dt
             w[o + T.t_growth + s] /= w[o + T.t_specific + s] + 1e-9
 
 
@@ -257,10 +264,21 @@ def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt
     for s in range(W):
         p = load_host(host, ZERO, s)
         made = 0.0
+        feared = 0.0
+        armed = 0.0
+        volume = 1e-3
         for k in range(n):
             made += w[k * SHELL + T.antigen_in + s]
+            feared += w[k * SHELL + T.danger_in + s]
+            armed += w[k * SHELL + T.t_specific + s] * w[k * SHELL + T.armed + s]
+            armed += w[k * SHELL + T.nk + s] * w[k * SHELL + T.lak_level + s]
+            volume += w[k * SHELL + T.volume + s]
+        helpers = p.switch_licensing * armed / volume
         lesion[L.antigen + s] = relax(lesion[L.antigen + s], made / dt, p.antigen_loss, dt)
-        lesion[L.danger_share + s] = antigen.danger_share(lesion[L.antigen + s], lesion[L.cells + s])
+        lesion[L.danger + s] = relax(lesion[L.danger + s], feared / dt, p.antigen_loss, dt)
+        lesion[L.danger_share + s] = antigen.danger_share(lesion[L.danger + s], lesion[L.cells + s])
+        lesion[L.alarm + s] = antigen.alarm(lesion[L.danger_share + s], p.danger_half, helpers, p.licence_half,
+                                               p.quiet_share)
     for g in range(antigens):
         q = g * CARRIERS
         for s in range(W):
@@ -270,8 +288,7 @@ def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt
             reach = 4.18879 * r * r * r - lesion[L.volume + s]
             carriers[q + C.antigen + s] = amount
             leaving = l.immunogenicity * antigen.maturation(
-                amount, lesion[L.danger_share + s], lesion[L.volume + s] + reach, p.dendritic_density, p.dendritic_rate,
-                p.danger_half, p.antigen_half,
+                amount, lesion[L.alarm + s], lesion[L.volume + s] + reach, p.dendritic_density, p.dendritic_rate, p.antigen_half,
             )
             rate = 2.0 / p.dendritic_delay
             first = carriers[q + C.transit_1 + s]

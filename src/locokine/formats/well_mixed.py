@@ -95,10 +95,9 @@ def _check(experiment: Experiment, arm: str, subject: int | None) -> None:
 
 def _start(setting: batch.Setting, block: Block) -> dict[str, float]:
     """State at time 0 with all lesions in place."""
-    from locokine.engine.events import implant
+    from locokine.engine.settle import implant_due
 
-    for lesion in range(len(block.tissue)):
-        implant(block, setting.plan, lesion, 0.0)
+    implant_due(block, setting.plan, -1.0, 0.0)
     shells = int(setting.plan.shells)
     state = engine.read_state(block, shells)
     names = [f"{name}_{i}" for name, _, rows in engine.state_places(block, shells, layout.WIDTH) for i in range(len(rows))]

@@ -25,10 +25,12 @@ LINKS: dict[str, str] = {
     "oxygen": r"oxygen_.*|arterial_(oxygen|saturation)|extraction_most|capillary_weight|hypoxia_threshold"
     r"|reference_cell_share|supply_spread|avascular_radius|rim_consumption|anoxic_death_rate|blood_glucose|glucose_.*"
     r"|dead_.*|cavity_supported_cells",
-    "priming": r"antigen_.*|danger_half|dendritic_.*|sites_per_dendritic|priming_rate|node_division|division_without"
+    "priming": r"antigen_.*|danger_.*|licence_half|quiet_share|dendritic_.*|sites_per_dendritic"
+    r"|priming_rate|node_division|division_without"
     r"|progeny_per_site|node_most|egress|contraction|memory_.*|recall|naive_turnover|precursors|immunogenicity|epitopes",
-    "killers": r"effector_kd|treg_.*|armed_.*|lak_.*|ctl_.*|kill_half|macrophage_.*|homing_.*|margination_.*"
-    r"|nk_(division|exit|return|most|turnover|marrow|blood.*)|t_(division|exit|return|retention|death|most)|rebound"
+    "killers": r"effector_kd|t_kd|treg_.*|armed_.*|lak_.*|ctl_.*|kill_half|macrophage_.*"
+    r"|bystander_share|exhaustion_.*|homing_.*|margination_.*"
+    r"|nk_(division|homing|exit|return|most|turnover|marrow|survival|high_kd|blood.*)|t_(division|exit|return|retention|death|most)|rebound.*"
     r"|recruit_half",
     "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take",
     "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|volume_reflex|fever_.*|synthesis_fall|shock_ratio"

@@ -29,9 +29,9 @@ TISSUE = (
 )
 INPUTS = (
     # what a shell is told by the passes around it
-    "core", "cavity", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_treg",
+    "core", "cavity", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg",
     "t_specific", "t_all", "vessel_target", "host_target", "lesion_volume", "drift",
-    "t_growth",
+    "t_growth", "armed_rate",
 )
 EXCHANGE = (
     # what fluid and solutes need to know of a shell
@@ -41,12 +41,12 @@ EXCHANGE = (
 OUTPUTS = (
     # what a step of tissue biology reports
     "hypoxic", "capillary_po2", "viable_po2", "births", "died_starved", "died_t", "died_lak", "died_macrophage",
-    "died_spontaneous", "nk_in", "antigen_in", "homing",
+    "died_spontaneous", "nk_in", "antigen_in", "danger_in", "homing",
 )
 SCRATCH = (
     # faces and tridiagonal systems
     "outer_radius", "inner_half", "outer_half", "face_area", "face_hydraulic", "face_flow", "filtered", "drained",
-    "diagonal", "right", "il2",
+    "diagonal", "right", "il2", "takers",
 )
 TISSUE_FIELDS = TISSUE + INPUTS + EXCHANGE + OUTPUTS + SCRATCH
 
@@ -55,8 +55,8 @@ BODY = (
     "resistance_drop", "mediator", "nk", "lymphocytes", "treg", "pressor", "fluids_given", "hazard", "organ_water", "armed",
 )
 BODY_INPUTS = (
-    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "g_armed", "nk_taken", "fluid_taken", "protein_taken",
-    "homing", "recalled", "activated", "plasma_answer", "protein_answer",
+    "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed", "nk_taken", "fluid_taken",
+    "protein_taken", "homing", "recalled", "activated", "plasma_answer", "protein_answer",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",
@@ -71,8 +71,8 @@ SOLUTE = ("amount", "concentration", "mean", "face", "blood", "drain", "sink", "
 LESION_FIELDS = (
     # totals and accumulators of one lesion
     "j_viable", "j_loss", "births", "deaths_starved", "deaths_t", "deaths_lak", "deaths_macrophage",
-    "deaths_spontaneous", "implanted", "extinct", "fluid_baseline", "radius", "volume", "antigen", "danger_share",
-    "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
+    "deaths_spontaneous", "implanted", "extinct", "fluid_baseline", "radius", "volume", "antigen", "danger", "danger_share",
+    "alarm", "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
     "fluid_injected", "fluid_released", "protein_entered", "protein_drained",
     "fluid_recruited", "fluid_left", "protein_recruited", "protein_left", "tumour_fluid_share", "cells", "baseline_cells",
     "diameter", "homing", "fluid_owed", "protein_owed", "plasma_answer", "protein_answer",
