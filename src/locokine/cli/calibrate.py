@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from locokine.cli.studies import ForceOption, JsonOption, OutOption, ThreadsOption, checked_threads, print_json, save_tables
-from locokine.errors import InputError
 
 
 def calibrate(
@@ -21,6 +20,9 @@ def calibrate(
     containing: Annotated[
         str, typer.Option("--filter", metavar="TEXT", help="Only rows with TEXT in id, words, source or scenario.")
     ] = "",
+    hours: Annotated[
+        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 1.8 without --quick).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     threads: ThreadsOption = None,
     write: Annotated[
@@ -36,7 +38,7 @@ def calibrate(
     from locokine.inference import findings
     from locokine.inference.calibration import Settings, adopt, conduct, prepare
 
-    settings = Settings("quick" if quick else "full", tuple(folders or ()), containing, seed, checked_threads(threads))
+    settings = Settings("quick" if quick else "full", tuple(folders or ()), containing, seed, checked_threads(threads), hours)
     job = prepare(settings)
     done = None if force else findings.is_finished(out, job.facts)
     if done is None:
@@ -47,8 +49,7 @@ def calibrate(
         _print(done, out)
     if write:
         changed = adopt(done, out)
-        typer.echo(f"Written into the library: {len(changed)} values ({', '.join(str(path) for path in changed.values())})"
-                   if False else f"Written into the library: {len(changed)} values")
+        typer.echo(f"Written into {', '.join(sorted({path.name for path in changed.values()}))}: {len(changed)} values")
 
 
 def _conducted(out: Path, job: Any, force: bool, conduct: Any, save: Any) -> dict[str, Any]:
@@ -90,5 +91,3 @@ def _print(done: dict[str, Any], out: Path) -> None:
     typer.echo(f"Record, tables and posterior draws: {out}")
     typer.echo(RESEARCH_USE)
 
-
-__all__ = ["InputError", "calibrate"]

@@ -39,8 +39,12 @@ class Size:
         Simulated hosts of a member and group.
     rounds, points
         Of the search for the best point.
-    judged
-        Hosts with which it is judged.
+    corrected
+        Rounds of the search that follows the correction by shells; 0: shells are only compared with.
+    judged, shells
+        Hosts with which the point is judged, and with which it is looked at in shells.
+    walk
+        Steps of the sampler.
     draws, checked
         Draws of the posterior that are stored, and that are simulated.
     days, lesion_days
@@ -56,7 +60,10 @@ class Size:
     hosts: int
     rounds: int
     points: int
+    corrected: int
     judged: int
+    shells: int
+    walk: int
     draws: int
     checked: int
     days: float

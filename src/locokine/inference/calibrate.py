@@ -12,7 +12,7 @@ simulations took, so that a calibration that was killed makes the same decisions
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,8 @@ class Study:
         Coordinates of units whose size is not known.
     simulate
         Predicts rows.
+    shells
+        Predicts rows with solid tumours in shells; None where there is no such thing.
     seed
         Of everything.
     spent
@@ -88,6 +90,7 @@ class Study:
     free: Mapping[str, Free]
     units: Sequence[str]
     simulate: Simulator
+    shells: Simulator | None = None
     seed: int = 1
     spent: Callable[[], float] = lambda: 0.0
     tell: Tell = lambda text: None
@@ -134,6 +137,8 @@ class Posterior:
         Every row at the library's values and at the point, with the same hosts.
     checked
         Every row in some posterior draws.
+    shells
+        Rows that shells change, at the point: in shells and well-mixed, with the same hosts.
     surfaces
         Regressions of the rows.
     informs
@@ -149,13 +154,14 @@ class Posterior:
     before: dict[str, Reading]
     after: dict[str, Reading]
     checked: dict[str, Reading]
+    shells: dict[str, tuple[Reading, Reading]]
     surfaces: dict[str, emulate.Surface]
     informs: Array
     slow: float
 
 
 def run(study: Study) -> Posterior:
-    """Calibrate: screening, stages, all rows together, posterior, best point, checks."""
+    """Calibrate: screening, stages, all rows together, best point, shells, posterior, checks."""
     names, screened = screen(study)
     study.note(stage="screening", moving=len([n for n in names if not n.startswith(UNIT)]), of=len(study.free),
                units=len(study.units))
@@ -164,20 +170,82 @@ def run(study: Study) -> Posterior:
     for stage in study.schedule.stages[:-1]:
         if by_stage[stage.name]:
             z, _ = ensemble(study, stage.name, by_stage[stage.name], names, z, study.size.steps, 0.3)
-    z, points = ensemble(study, study.schedule.stages[-1].name, study.rows, names, z, study.size.joint, 0.55)
-    point, points, library = search(study, names, z, points)
-    goals = list(study.goals.values())
-    surfaces = emulate.fit_surfaces(points.z, goals, points.found, point, NEAREST * len(names) + 60)
+    z, points = ensemble(study, study.schedule.stages[-1].name, study.rows, names, z, study.size.joint, 0.5)
+    points.add(z, study.simulate(study.rows, names, z, study.size.hosts))
+    found = search(study, "point", names, promising(study, z, points), points, study.size.rounds)
+    shells = in_shells(study, names, found.best)
+    if study.size.corrected and shells:
+        study = replace(study, simulate=Corrected(study.simulate, shells))
+        points = Points(points.z, corrected(points.found, shells))
+        start = np.stack([np.zeros(len(names)), found.best])
+        library = found.library
+        found = replace(search(study, "corrected", names, start, points, study.size.corrected), library=library)
+        shells = in_shells(study, names, found.best)
+    return posterior(study, names, screened, z, found, shells)
+
+
+def posterior(
+    study: Study, names: Sequence[str], screened: dict[str, float], z: Array, at: Best,
+    shells: dict[str, tuple[Reading, Reading]],
+) -> Posterior:
+    """Sample the posterior around the best point, and check it with the engine."""
+    goals, size = list(study.goals.values()), study.size
+    surfaces = emulate.fit_surfaces(at.points.z, goals, at.points.found, at.best, NEAREST * len(names) + 60)
     study.tell("sampling the posterior")
-    start = np.concatenate([0.5 * z + 0.5 * point, point[None]])
-    draws, slow = emulate.sample(goals, surfaces, start, study.seed, study.size.draws, LIMIT)
-    checked_at = np.linspace(0, len(draws) - 1, study.size.checked).round().astype(np.int64)
-    checked = study.simulate(study.rows, names, draws[checked_at], study.size.hosts)
-    after = study.simulate(study.rows, names, point[None], study.size.judged)
+    start = np.concatenate([0.5 * z + 0.5 * at.best, at.best[None]])
+    draws, slow = emulate.sample(goals, surfaces, start, study.seed, size.draws, LIMIT, size.walk)
+    which = np.linspace(0, len(draws) - 1, size.checked).round().astype(np.int64)
+    checked = study.simulate(study.rows, names, draws[which], size.hosts)
+    after = study.simulate(study.rows, names, at.best[None], size.judged)
     study.note(stage="posterior", draws=len(draws), autocorrelation=round(slow, 1))
     return Posterior(
-        tuple(names), screened, point, draws, library, after, checked, surfaces, informed(goals, surfaces, point), slow
+        tuple(names), screened, at.best, draws, at.library, after, checked, shells, surfaces,
+        informed(goals, surfaces, at.best), slow,
     )
+
+
+# --- shells ----------------------------------------------------------------------------------------------------------
+
+
+def in_shells(study: Study, names: Sequence[str], point: Array) -> dict[str, tuple[Reading, Reading]]:
+    """Rows at a point in shells and well-mixed, with the same hosts; only those that the geometry changes."""
+    if study.shells is None:
+        return {}
+    study.tell("the same point in shells")
+    fine = study.shells(study.rows, names, point[None], study.size.shells)
+    coarse = study.simulate(study.rows, names, point[None], study.size.shells)
+    found = {
+        name: (fine[name], coarse[name]) for name in fine
+        if np.isfinite(fine[name].value[0]) and not np.array_equal(fine[name].value, coarse[name].value)
+    }
+    apart = [abs(float(a.value[0] - b.value[0])) / study.goals[name].discrepancy for name, (a, b) in found.items()]
+    study.note(stage="shells", rows=len(found), apart=round(float(np.median(apart)), 2) if apart else 0.0)
+    return found
+
+
+def corrected(found: Mapping[str, Reading], shells: Mapping[str, tuple[Reading, Reading]]) -> dict[str, Reading]:
+    """Predictions half-way between both geometries; half of what lies between them is an error of either."""
+    made = dict(found)
+    for name, (fine, coarse) in shells.items():
+        half = 0.5 * float(fine.value[0] - coarse.value[0])
+        old = found[name]
+        made[name] = Reading(old.value + half, old.chance + half * half, old.sampled)
+    return made
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A simulator whose predictions are corrected by what shells change."""
+
+    simulate: Simulator
+    shells: Mapping[str, tuple[Reading, Reading]]
+
+    def __call__(self, rows: Sequence[Observation], names: Sequence[str], z: Array, hosts: int) -> dict[str, Reading]:
+        """See `Simulator`."""
+        wanted = {row.name for row in rows}
+        return corrected(
+            self.simulate(rows, names, z, hosts), {name: pair for name, pair in self.shells.items() if name in wanted}
+        )
 
 
 # --- which parameters move -------------------------------------------------------------------------------------------
@@ -250,68 +318,78 @@ def ensemble(
 # --- the best point --------------------------------------------------------------------------------------------------
 
 
-def search(study: Study, names: Sequence[str], z: Array, points: Points) -> tuple[Array, Points, dict[str, Reading]]:
+@dataclass(frozen=True)
+class Best:
+    """The best point, every point that was simulated, and the rows at the library's values."""
+
+    best: Array
+    points: Points
+    library: dict[str, Reading]
+
+
+def promising(study: Study, z: Array, points: Points) -> Array:
+    """Where a search may start: the library, the middle of the ensemble, and its best members."""
+    goals = list(study.goals.values())
+    seen = worth(points.z, goals, points.found) + log_posterior(points.z, goals, points.found)
+    best = points.z[np.argsort(-seen, kind="stable")[:max(study.size.points - 3, 1)]]
+    return np.concatenate([np.zeros((1, z.shape[1])), z.mean(axis=0)[None], np.median(z, axis=0)[None], best])
+
+
+def search(study: Study, stage: str, names: Sequence[str], first: Array, points: Points, rounds: int) -> Best:
     """The point for the library: the best log score of all rows that is worth leaving the present values for.
 
     It is judged as the library will be, by the scoreboard's log score (a proper score: Gneiting and Raftery 2007,
-    doi:10.1198/016214506000001437), less half the squared coordinates.
+    doi:10.1198/016214506000001437), less half the squared coordinates. Regressions around the best point so far propose
+    where to go: their best points in boxes of three sizes, half of the way, and scattered ones to learn from; the engine
+    judges. Boxes shrink when nothing was gained.
 
-    Regressions around the best point so far propose where to go: their best points in boxes of three sizes, each also
-    with the least moved coordinates put back, and scattered ones to learn from; the engine judges. Boxes shrink when
-    nothing was gained.
-
-    Returns
-    -------
-    ndarray, Points, dict
-        Coordinates; all points; and the rows at the library's values.
+    Parameters
+    ----------
+    first
+        Shape (points, n): where to start; the first of them is the library.
+    points
+        Simulated before.
+    rounds
+        At most so many.
     """
-    goals, size, n = list(study.goals.values()), study.size, len(names)
-    points.add(z, study.simulate(study.rows, names, z, size.hosts))
-    seen = worth(points.z, goals, points.found) + log_posterior(points.z, goals, points.found)
-    best_of = points.z[np.argsort(-seen, kind="stable")[:size.points - 3]]
-    first = np.concatenate([np.zeros((1, n)), z.mean(axis=0)[None], np.median(z, axis=0)[None], best_of])
+    goals, size = list(study.goals.values()), study.size
     found = study.simulate(study.rows, names, first, size.judged)
-    judged = Points(first, dict(found))
+    everything = Points(points.z, dict(points.found))
+    everything.add(first, found)
     values = worth(first, goals, found)
     start, library = float(values[0]), {name: r.part(np.array([0])) for name, r in found.items()}
-    best, value = first[values.argmax()], float(values.max())
-    study.note(stage="point", round=0, worth=round(value, 2), library=round(start, 2))
-    width = 1.0
-    for number in range(size.rounds):
+    best, value, width = first[values.argmax()], float(values.max()), 1.0
+    study.note(stage=stage, round=0, worth=round(value, 2), library=round(start, 2))
+    for number in range(rounds):
         if study.late(0.85):
             break
-        everything = Points(points.z, dict(points.found))
-        everything.add(judged.z, judged.found)
-        surfaces = emulate.fit_surfaces(everything.z, goals, everything.found, best, NEAREST * n + 60)
-        wanted = proposals(study, goals, surfaces, best, width, number, n)
+        surfaces = emulate.fit_surfaces(everything.z, goals, everything.found, best, NEAREST * len(names) + 60)
+        wanted = proposals(study, f"{stage}:{number}", goals, surfaces, best, width)
         found = study.simulate(study.rows, names, wanted, size.judged)
-        judged.add(wanted, found)
+        everything.add(wanted, found)
         values = worth(wanted, goals, found)
         gained = float(values.max()) - value
         if gained > 0.0:
             best, value = wanted[values.argmax()], float(values.max())
         width = min(width * 1.3, 1.5) if gained > 0.2 else width * 0.6
-        study.note(stage="point", round=number + 1, worth=round(value, 2), gained=round(gained, 2),
-                   width=round(width, 2))
-    best = put_back(study, names, best, goals)
-    points.add(judged.z, judged.found)
-    return best, points, library
+        study.note(stage=stage, round=number + 1, worth=round(value, 2), gained=round(gained, 2), width=round(width, 2))
+    return Best(put_back(study, names, best, goals), everything, library)
 
 
 def proposals(
-    study: Study, goals: Sequence[Target], surfaces: Mapping[str, emulate.Surface], best: Array, width: float,
-    number: int, n: int,
+    study: Study, purpose: str, goals: Sequence[Target], surfaces: Mapping[str, emulate.Surface], best: Array, width: float
 ) -> Array:
-    """Points worth simulating around the best one."""
+    """Points worth simulating around the best one; `purpose` names the random numbers of the scattered ones."""
     wanted: list[Array] = []
+    n = len(best)
     for reach in REACH:
         low, high = (np.clip(best + sign * reach * width, -LIMIT, LIMIT) for sign in (-1.0, 1.0))
         top = emulate.highest(lambda z: emulate.scored(z, goals, surfaces, study.size.judged), best, low, high)
         robust = emulate.highest(lambda z: emulate.density(z, goals, surfaces, np.inf), best, low, high)
         wanted += [top, 0.5 * (top + best), robust]
     scattered = max(study.size.points - len(wanted), 2)
-    normal = normal_draws(study.seed, f"point:{number}", scattered * n).reshape(scattered, n)
-    kept = stream(study.seed, f"point:{number}:which", scattered * n).reshape(scattered, n) < 0.3
+    normal = normal_draws(study.seed, purpose, scattered * n).reshape(scattered, n)
+    kept = stream(study.seed, f"{purpose}:which", scattered * n).reshape(scattered, n) < 0.3
     base = wanted[3]
     wanted += list(np.clip(base + 0.5 * width * normal * kept, -LIMIT, LIMIT))
     return np.stack(wanted[:max(study.size.points, 2)])

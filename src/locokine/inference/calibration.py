@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,28 @@ from locokine.inference import findings
 from locokine.inference.calibrate import Study, Tell, run
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates, rows_of, scale
-from locokine.inference.sweep import Sweep, setting_of, unit_of
+from locokine.inference.sweep import Solid, Sweep, setting_of, unit_of
 from locokine.parameters.library import Library, load_library
 
+CORES = 2.0
+"""Time is counted in processor time over so many cores: neighbours on the machine do not change the result."""
 HOSTS, DRAWS = 48, 24
 """Of the scoreboards at the end, as `locokine validate` has them."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a calibration is asked for: size, folders of evidence, text that rows contain, seed; threads change nothing."""
+    """What a calibration is asked for: size, folders of evidence, text that rows contain, seed; threads change nothing.
+
+    `hours` is another limit of time than that of the size.
+    """
 
     size: str = "quick"
     folders: tuple[Path, ...] = ()
     containing: str = ""
     seed: int = 1
     threads: int = 1
+    hours: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,17 @@ def prepare(settings: Settings, library: Library | None = None) -> Job:
     Raises
     ------
     InputError
-        If evidence cannot be read, or no row can be fitted.
+        If evidence cannot be read, no row can be fitted, or emcee is not installed.
     """
     from locokine._jit import source_hash
 
+    if find_spec("emcee") is None:
+        raise InputError("calibrate", "the package emcee is not installed", "install locokine with the extra 'fit'")
     library = library or load_library()
     evidence, schedule = read_evidence(settings.folders), read_schedule()
+    if settings.hours is not None:
+        limited = replace(schedule.sizes[settings.size], hours=settings.hours)
+        schedule = replace(schedule, sizes={**schedule.sizes, settings.size: limited})
     rows, left = fitted_rows(evidence, library, schedule.sizes[settings.size])
     if settings.containing:
         chosen = {item.name for item in evidence.selected(settings.containing)}
@@ -111,12 +123,13 @@ def conduct(
     ledger = Ledger(out, job.facts, force)
 
     def spent() -> float:
-        return float(sum(entry["seconds"].sum() for entry in ledger.known.values() if "seconds" in entry))
+        return float(sum(entry["seconds"].sum() for entry in ledger.known.values() if "seconds" in entry)) / CORES
 
     sweep = Sweep(job.evidence, job.library, job.free, job.settings.seed, job.settings.threads, ledger, tell=tell)
+    fine = Solid(replace(sweep, geometry="shells", _experiments={}))
     study = Study(
-        job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, job.settings.seed,
-        spent, tell,
+        job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
+        job.settings.seed, spent, tell,
     )
     found = run(study)
     boards = findings.scoreboards(

@@ -93,11 +93,14 @@ def rows_table(study: Study, found: Posterior, boards: Mapping[str, Scoreboard])
     for row in study.rows:
         goal = study.goals[row.name]
         before, after = found.before[row.name], found.after[row.name]
+        fine = found.shells.get(row.name)
         entry: dict[str, Any] = {
             "row": row.name, "what": row.what, "observed": row.likelihood.text(row.unit), "scale_low": _finite(goal.low),
             "scale_high": _finite(goal.high), "before": float(before.value[0]), "after": float(after.value[0]),
             "log_likelihood_before": float(goal.log(before)[0]), "log_likelihood_after": float(goal.log(after)[0]),
-            **checked(goal, found.checked[row.name]), "explained": found.surfaces[row.name].explained,
+            **checked(goal, found.checked[row.name]),
+            "shells": None if fine is None else float(fine[0].value[0]),
+            "well_mixed": None if fine is None else float(fine[1].value[0]), "explained": found.surfaces[row.name].explained,
             "discrepancy": goal.discrepancy, "weight": goal.weight,
         }  # fmt: skip
         for at, by_name in scores.items():

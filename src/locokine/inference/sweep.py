@@ -82,7 +82,7 @@ class Sweep:
     seed, threads
         Of subjects; of the engine.
     ledger
-        Keeps what was simulated, with the seconds it took.
+        Keeps what was simulated, with the seconds of processor time that it took.
     geometry
         "shells" runs solid tumours in shells; None as the scenario says.
     tell
@@ -128,10 +128,10 @@ class Sweep:
         key = key_of(setting, self.geometry, read, [names[i] for i in playing], z[:, playing], subjects)
 
         def make() -> dict[str, Array]:
-            started = time.monotonic()
+            started = time.process_time()
             self.tell(f"{setting.scenario} ({len(z)} x {subjects})")
             made = self._simulate(experiment, setting, readers, names, z, subjects)
-            return {**made, "seconds": np.array([time.monotonic() - started])}
+            return {**made, "seconds": np.array([time.process_time() - started])}
 
         kept = self.ledger.get(key, make)
         return {
@@ -168,6 +168,22 @@ class Sweep:
                         stats = Stats.of(row.likelihood, read)
                     out[f"{row.name}/{place}"][:, part] = (stats.centre, stats.spread, stats.count)
         return out
+
+
+@dataclass(frozen=True)
+class Solid:
+    """A sweep in another geometry, of rows with a lesion that the geometry changes (not in a cavity, not without lesion)."""
+
+    sweep: Sweep
+
+    def __call__(self, rows: Sequence[Observation], names: Sequence[str], z: Array, hosts: int) -> dict[str, Reading]:
+        """See `Simulator`; only those rows."""
+        chosen = [row for row in rows if any(self._solid(row, group) for group in row.groups)]
+        return self.sweep(chosen, names, z, hosts)
+
+    def _solid(self, row: Observation, group: Group) -> bool:
+        experiment = self.sweep.experiment(setting_of(row, group))
+        return any(plan.site != "peritoneum" for plan in experiment.protocol.lesions)
 
 
 def in_geometry(experiment: Experiment, geometry: str | None) -> Experiment:
