@@ -30,7 +30,7 @@ from locokine.inference.ledger import FILE as LEDGER
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates
 from locokine.inference.recovery import observed, recover
-from locokine.inference.rows import Reading, Stats, Target, reading, target, targets
+from locokine.inference.rows import Reading, Stats, Target, below, reading, target, targets
 from locokine.inference.sweep import Setting, doses, unit_of
 from locokine.parameters.library import BUILTIN, load_library
 from locokine.parameters.write import write_values
@@ -60,6 +60,28 @@ def test_a_perfect_prediction_loses_nothing_and_errors_are_those_of_student_s_t(
     assert goal.log(known(2.0))[0] == 0.0
     expected = 0.5 * (t.logpdf(1.5 / 0.5, 4) - t.logpdf(0.0, 4))
     assert goal.log(known(3.5))[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_distribution_of_errors_is_that_of_student_s_t() -> None:
+    from scipy.stats import t
+
+    z = np.array([-np.inf, -30.0, -1.3, 0.0, 0.4, 7.0, np.inf])
+    assert below(z) == pytest.approx(t.cdf(z, 4), abs=1e-9)
+
+
+def test_all_regressions_together_are_each_of_them() -> None:
+    random = np.random.default_rng(4)
+    z = random.uniform(-1.0, 1.0, (5, 3))
+    goals = [Target("a", 0.4, 0.4, 0.3, 0.1, 0.7), Target("b", 0.2, np.inf, float("nan"), 0.2)]
+    surfaces = {
+        goal.name: emulate.Surface(
+            np.full(3, 0.1), random.standard_normal(3), np.array([1]), np.array([0.4]), 0.3, 0.05, 1.0, 0.02
+        )
+        for goal in goals
+    }
+    expected = -0.5 * (z * z).sum(axis=1) + sum(goal.log(surfaces[goal.name](z)) for goal in goals)
+    assert emulate.Density(goals, surfaces, 2.0)(z) == pytest.approx(expected, rel=1e-12)
+    assert emulate.Density(goals, surfaces, 0.01)(z).max() == -np.inf
 
 
 def test_a_hopeless_row_pulls_no_harder_the_further_off_it_is() -> None:

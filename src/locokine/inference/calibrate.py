@@ -381,11 +381,11 @@ def proposals(
 ) -> Array:
     """Points worth simulating around the best one; `purpose` names the random numbers of the scattered ones."""
     wanted: list[Array] = []
-    n = len(best)
+    n, density = len(best), emulate.Density(goals, surfaces, np.inf)
     for reach in REACH:
         low, high = (np.clip(best + sign * reach * width, -LIMIT, LIMIT) for sign in (-1.0, 1.0))
         top = emulate.highest(lambda z: emulate.scored(z, goals, surfaces, study.size.judged), best, low, high)
-        robust = emulate.highest(lambda z: emulate.density(z, goals, surfaces, np.inf), best, low, high)
+        robust = emulate.highest(density, best, low, high)
         wanted += [top, 0.5 * (top + best), robust]
     scattered = max(study.size.points - len(wanted), 2)
     normal = normal_draws(study.seed, purpose, scattered * n).reshape(scattered, n)

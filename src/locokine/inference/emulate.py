@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from locokine.inference.kalman import filled
-from locokine.inference.rows import Reading, Target, worth
+from locokine.inference.rows import Reading, Target, below, log_error, worth
 
 Array = NDArray[np.float64]
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -108,12 +108,35 @@ def fit_surfaces(
     return {goal.name: fit_surface(z[order], goal, found[goal.name].part(order), centre) for goal in goals}
 
 
-def density(z: Array, goals: Sequence[Target], surfaces: Mapping[str, Surface], limit: float) -> Array:
-    """Log posterior density of draws by the regressions, -inf beyond the limit."""
-    total = -0.5 * (z * z).sum(axis=1)
-    for goal in goals:
-        total = total + goal.log(surfaces[goal.name](z))
-    return np.where((np.abs(z) <= limit).all(axis=1), total, -np.inf)
+class Density:
+    """Log posterior density of draws by the regressions of all rows, together: a few products of matrices."""
+
+    def __init__(self, goals: Sequence[Target], surfaces: Mapping[str, Surface], limit: float) -> None:
+        chosen = [surfaces[goal.name] for goal in goals]
+        n = len(chosen[0].centre)
+        self.limit, self.centre = limit, chosen[0].centre
+        self.slope = np.stack([surface.slope for surface in chosen], axis=1)
+        self.bend = np.zeros((n, len(chosen)))
+        for i, surface in enumerate(chosen):
+            self.bend[surface.curved, i] = surface.bend
+        self.constant = np.array([surface.constant for surface in chosen])
+        here = [surface(surface.centre[None]) for surface in chosen]
+        self.scale = np.array([float(goal.scale(at)[0]) for goal, at in zip(goals, here, strict=True)])
+        self.weight = np.array([goal.weight for goal in goals])
+        self.low, self.high = (np.array([getattr(goal, end) for goal in goals]) for end in ("low", "high"))
+        self.known = np.array([goal.known for goal in goals])
+
+    def __call__(self, z: Array) -> Array:
+        """Shape (draws,), of coordinates (draws, n); -inf beyond the limit."""
+        x = z - self.centre
+        value = self.constant + x @ self.slope + (x * x) @ self.bend
+        over, under = (self.high - value) / self.scale, (self.low - value) / self.scale
+        side = ~self.known
+        log = np.empty_like(value)
+        log[:, self.known] = log_error(under[:, self.known])
+        log[:, side] = np.log(np.maximum(below(over[:, side]) - below(under[:, side]), 1e-12))
+        total = log @ self.weight - 0.5 * (z * z).sum(axis=1)
+        return np.where((np.abs(z) <= self.limit).all(axis=1), total, -np.inf)
 
 
 def scored(z: Array, goals: Sequence[Target], surfaces: Mapping[str, Surface], hosts: int) -> Array:
@@ -174,7 +197,7 @@ def sample(
     at = np.clip(base + 0.05 * random.standard_normal((walkers, n)), -0.999 * limit, 0.999 * limit)
     moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.1), (emcee.moves.StretchMove(), 0.1)]
     sampler = emcee.EnsembleSampler(
-        walkers, n, lambda z: density(z, goals, surfaces, limit), vectorize=True, moves=moves
+        walkers, n, Density(goals, surfaces, limit), vectorize=True, moves=moves
     )
     sampler.random_state = np.random.RandomState(seed).get_state()
     sampler.run_mcmc(at, steps, progress=False, skip_initial_state_check=True)

@@ -21,7 +21,7 @@ from locokine.evidence.predictive import REPLICATES
 
 Array = NDArray[np.float64]
 FREEDOM = 4.0
-"""Degrees of freedom of the errors."""
+"""Degrees of freedom of the errors (`below` knows the distribution of these four only)."""
 SHARE, MEAN, POINTS = 0.5, 0.25, 10.0
 """Discrepancy of the model: of the logit of a share, of the logarithm of a mean (and relative), of a difference in points."""
 WITHIN = 0.5
@@ -107,15 +107,12 @@ class Target:
 
     def log(self, reading: Reading) -> Array:
         """Log-likelihood of each draw, relative to that of a perfect prediction; shape (draws,)."""
-        from scipy.stats import t
-
         s = self.scale(reading)
         if self.known:
-            z = (reading.value - self.low) / s
-            found = -0.5 * (FREEDOM + 1.0) * np.log1p(z * z / FREEDOM)
+            found = log_error((reading.value - self.low) / s)
         else:
-            upper = t.cdf((self.high - reading.value) / s, FREEDOM)
-            found = np.log(np.maximum(upper - t.cdf((self.low - reading.value) / s, FREEDOM), 1e-12))
+            upper = below((self.high - reading.value) / s)
+            found = np.log(np.maximum(upper - below((self.low - reading.value) / s), 1e-12))
         return self.weight * np.where(np.isfinite(found), found, -30.0)
 
     def score(self, reading: Reading) -> Array:
@@ -138,6 +135,18 @@ class Target:
                 inside = norm.cdf((self.high - reading.value) / s) - norm.cdf((self.low - reading.value) / s)
                 found = np.log((REPLICATES * inside + 0.5) / (REPLICATES + 1.0))
         return np.where(np.isfinite(found), np.maximum(found, WORST), WORST)
+
+
+def log_error(z: Array) -> Array:
+    """Log density of Student's t at an error of z scales, relative to that at 0."""
+    return -0.5 * (FREEDOM + 1.0) * np.log1p(z * z / FREEDOM)
+
+
+def below(z: Array) -> Array:
+    """Probability that Student's t with four degrees of freedom is below z (closed form; z may be infinite)."""
+    z = np.clip(z, -1e6, 1e6)
+    u = z / np.sqrt(1.0 + 0.25 * z * z)
+    return 0.5 + 0.375 * u * (1.0 - u * u / 12.0)
 
 
 def logit(p: Array | float) -> Array:
