@@ -16,8 +16,10 @@ from locokine.cli.studies import (
     SettingsOption,
     SubjectsOption,
     ThreadsOption,
+    UncertaintyOption,
     checked_threads,
     load_experiment,
+    posterior_of,
     print_json,
     print_tables,
     records,
@@ -43,6 +45,7 @@ def explain(
         typer.Option("--mechanism", metavar="NAME=SWITCH,…", help="A mechanism and what turns it off; up to six."),
     ] = None,
     draws: Annotated[int, typer.Option(help="Draws of all parameters from their ranges, for intervals over them.")] = 0,
+    uncertainty: UncertaintyOption = None,
     subjects: SubjectsOption = None,
     seed: SeedOption = None,
     threads: ThreadsOption = None,
@@ -60,9 +63,10 @@ def explain(
         raise InputError("--draws", f"{draws} is not a number of draws", "use 0 or more")
     experiment = load_experiment(file, subjects, seed, settings, geometry)
     chosen = inference.read_mechanisms(mechanisms or [])
+    posterior, draws = posterior_of(uncertainty, experiment, draws)
     with study(out) as progress:
         found = inference.explain(
-            experiment, arm, against, chosen, draws, out, checked_threads(threads), force, progress
+            experiment, arm, against, chosen, draws, out, checked_threads(threads), force, progress, posterior
         )
         order = inference.order_table(found.events)
         tables = {"shares": found.shares(), "worlds": found.worlds(), "events": found.events, "order": order}
@@ -132,9 +136,13 @@ def _share_tables(found: Explanation) -> list[tuple[str, Table]]:
         ),
     ]
     if found.draws:
-        note = f"Value at the library, and 5 to 95 % over {found.draws} draws of all parameters from their ranges."
+        note = f"Value at the library, and 5 to 95 % over {found.draws} draws of {_source(found)}."
         tables.append(("The same over parameters", Table(columns, by_effect("draws_low", "draws_high"), 1, note)))
     return tables
+
+
+def _source(found: Explanation) -> str:
+    return "a posterior" if "posterior" in found.facts else "all parameters from their ranges"
 
 
 def _order_table(order: Any) -> Table:

@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from locokine.cli.calibrate import calibrate
 from locokine.cli.check import check, schema
 from locokine.cli.explain import explain
 from locokine.cli.export import export
@@ -44,7 +45,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (new, check, run, report, slide, tables, export, validate, explain, sensitivity, power, optimise, audit, schema)
+COMMANDS = (new, check, run, report, slide, tables, export, validate, calibrate, explain, sensitivity, power, optimise, audit,
+            schema)
 for command in COMMANDS:
     app.command(epilog=RESEARCH_USE)(command)
 app.add_typer(parameters_app, name="parameters", epilog=RESEARCH_USE)

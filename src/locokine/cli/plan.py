@@ -16,8 +16,10 @@ from locokine.cli.studies import (
     SettingsOption,
     SubjectsOption,
     ThreadsOption,
+    UncertaintyOption,
     checked_threads,
     load_experiment,
+    posterior_of,
     print_json,
     print_tables,
     records,
@@ -42,6 +44,7 @@ def power(
     alpha: Annotated[float, typer.Option(help="Two-sided level of the test.")] = 0.05,
     dropout: Annotated[float, typer.Option("--drop-out", help="Share of subjects that are lost.")] = 0.0,
     draws: Annotated[int, typer.Option(help="Draws of all parameters from their ranges.")] = 0,
+    uncertainty: UncertaintyOption = None,
     sizes: Annotated[str | None, typer.Option(help="Subjects per arm to look at, e.g. 5,10,20.")] = None,
     subjects: SubjectsOption = None,
     seed: SeedOption = None,
@@ -61,10 +64,11 @@ def power(
     chosen, reference = choose_arms(experiment, arm, against)
     if reference is None:
         raise InputError("--against", "there is no arm to compare with", "name one")
+    posterior, draws = posterior_of(uncertainty, experiment, draws)
     with study(out) as progress:
         found = inference.power(
             experiment, chosen, reference, outcome, target, alpha, dropout, draws, _sizes(sizes) or inference.SIZES,
-            out, checked_threads(threads), force, progress,
+            out, checked_threads(threads), force, progress, posterior,
         )  # fmt: skip
         facts = {
             "study": found.facts, "research_use_only": True, "arm": found.arm, "reference": found.reference,

@@ -42,6 +42,10 @@ def run(
             "--set", metavar="NAME=VALUE", help="Another value of a parameter, with its unit; may be given repeatedly."
         ),
     ] = None,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Spread the subjects over a posterior (JSON or NPZ, of locokine calibrate)."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results of another run in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html and the figures.")] = False,
@@ -58,6 +62,8 @@ def run(
     if (file is None) == (model is None):
         raise InputError("run", "one scenario or one --model is needed", "write locokine run FILE --out DIR")
     if model is not None:
+        if uncertainty is not None:
+            raise InputError("--uncertainty", "a published model has no posterior", "leave it out")
         if subjects is not None or seed is not None:
             raise InputError("--model", "a published model has no subjects and no chance", "leave out --subjects and --seed")
         run_model(model, 1000.0 if days is None else days, parse_settings(settings or []), out, force, as_json)
@@ -66,6 +72,10 @@ def run(
         raise InputError("--days", "belongs to a published model", "change follow-up in the scenario")
     assert file is not None
     experiment = api.load(file, overrides=parse_settings(settings or []), subjects=subjects, seed=seed)
+    if uncertainty is not None:
+        from locokine.inference.draws import with_posterior
+
+        experiment = with_posterior(experiment, uncertainty)
     messages = Console(stderr=True, highlight=False, markup=False)
     try:
         if not is_finished(experiment, out) and api.needs_compiling():

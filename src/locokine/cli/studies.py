@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from locokine.cli.run import Progress
+    from locokine.inference.draws import PosteriorDraws
     from locokine.report.tables import Table
     from locokine.scenario.experiment import Experiment
 
@@ -29,6 +30,10 @@ SettingsOption = Annotated[
 ]
 GeometryOption = Annotated[
     str | None, typer.Option(help="well-mixed (about seven times faster) or shells, instead of the scenario's.")
+]
+UncertaintyOption = Annotated[
+    Path | None,
+    typer.Option("--uncertainty", metavar="FILE", help="Draw parameters from a posterior (JSON or NPZ, of locokine calibrate)."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace another study in the folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of tables.")]
@@ -54,6 +59,25 @@ def load_experiment(
         raise InputError("--geometry", f"unknown geometry '{geometry}'", "write shells or well-mixed")
     protocol = replace(experiment.protocol, geometry=geometry)
     return replace(experiment, protocol=protocol, source={**experiment.source, "geometry": geometry})
+
+
+DRAWS = 24
+"""Draws of a posterior, if not said otherwise."""
+
+
+def posterior_of(path: Path | None, experiment: Experiment, draws: int) -> tuple[PosteriorDraws | None, int]:
+    """Draws of a file for an experiment, and how many of them; (None, draws) without a file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used.
+    """
+    if path is None:
+        return None, draws
+    from locokine.inference.draws import posterior_for
+
+    return posterior_for(path, experiment), draws or DRAWS
 
 
 def checked_threads(threads: int | None) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from locokine.errors import InputError
 from locokine.inference.claims import DESIGN, STATUSES
 from locokine.inference.fit import normal_draws
-from locokine.inference.prior import Free, candidates, owned, population_of
+from locokine.inference.prior import Free, candidates, population_of, records_owned, rows_of
 from locokine.parameters.library import Library
 from locokine.parameters.reading import suggest
 from locokine.population.draw import Population
-from locokine.scenario.experiment import Experiment
+from locokine.scenario.experiment import Experiment, draws_digest
 from locokine.units import dimension_of, unit_factor
 
 Array = NDArray[np.float64]
@@ -100,7 +100,7 @@ def _overridden(experiment: Experiment) -> set[str]:
 
 def _free(name: str, library: Library) -> Free:
     owner, _, parameter = name.partition(".")
-    return Free(owner, next(record for record in owned(library, owner) if record.name == parameter))
+    return Free(owner, next(record for record in records_owned(library, owner) if record.name == parameter))
 
 
 def read_posterior(path: Path, library: Library) -> PosteriorDraws:
@@ -129,12 +129,63 @@ def read_posterior(path: Path, library: Library) -> PosteriorDraws:
     return PosteriorDraws(values, digest)
 
 
+def posterior_for(path: Path, experiment: Experiment) -> PosteriorDraws:
+    """Draws of a file for an experiment.
+
+    Raises
+    ------
+    InputError
+        As for `read_posterior`; also if no parameter of the file has a part in the experiment.
+    """
+    found = read_posterior(path, experiment.library)
+    if not any(rows_of(_free(name, experiment.library), experiment) for name in found.values):
+        problem = f"no parameter of the file has a part in the scenario '{experiment.name}'"
+        raise InputError(str(path), problem, "calibrate with rows of this host, line or agent")
+    return found
+
+
+def with_posterior(experiment: Experiment, path: Path) -> Experiment:
+    """The same experiment with its subjects spread over the draws of a file: subject i has the medians of draw i.
+
+    Raises
+    ------
+    InputError
+        As for `posterior_for`.
+    """
+    return replace(experiment, uncertainty=dict(posterior_for(path, experiment).values))
+
+
+def parameter_draws(
+    experiment: Experiment, count: int, posterior: PosteriorDraws | None = None
+) -> Mapping[Free, Array]:
+    """Draws of parameters for a study: of the prior of all that have a part, or of a posterior; shape (count,) each.
+
+    Draw 0 is the library itself.
+    """
+    from locokine.inference.ensemble import movable, prior_draws
+
+    if posterior is None:
+        return prior_draws(movable(experiment), count, experiment.seed)
+    overridden, found = _overridden(experiment), {}
+    which = np.linspace(0, posterior.count - 1, max(count - 1, 1)).round().astype(np.int64)[:count - 1]
+    for name, drawn in posterior.values.items():
+        item = _free(name, experiment.library)
+        if item.record.name not in overridden and rows_of(item, experiment):
+            found[item] = np.concatenate([[item.record.value], drawn[which]])
+    return found
+
+
+def drawn_from(posterior: PosteriorDraws | None) -> dict[str, str]:
+    """What identifies the draws of a study beside their number: nothing for those of the ranges."""
+    return {} if posterior is None else {"posterior": draws_digest(posterior.values)}
+
+
 def _checked(place: str, name: str, unit: str, drawn: Any, library: Library) -> Array:
     owner, dot, parameter = name.partition(".")
     if not dot:
         raise InputError(place, "does not say whose parameter it is", "write OWNER.NAME, e.g. laws.direct_ec50")
     try:
-        records = {record.name: record for record in owned(library, owner)}
+        records = {record.name: record for record in records_owned(library, owner)}
     except InputError as error:
         raise InputError(place, error.problem, error.remedy) from None
     if parameter not in records:

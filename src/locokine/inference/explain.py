@@ -21,7 +21,8 @@ from locokine.engine.batch import simulate_arm, simulate_rechallenge
 from locokine.errors import InputError
 from locokine.inference import shapley
 from locokine.inference.chronology import chronology, order_table
-from locokine.inference.ensemble import evaluate, movable, prior_draws
+from locokine.inference.draws import PosteriorDraws, drawn_from, parameter_draws
+from locokine.inference.ensemble import evaluate
 from locokine.inference.ledger import Ledger, identity
 from locokine.inference.prior import population_of
 from locokine.outcome import immunity
@@ -252,6 +253,7 @@ def explain(
     threads: int = 1,
     force: bool = False,
     progress: Progress | None = None,
+    posterior: PosteriorDraws | None = None,
 ) -> Explanation:
     """Share out the effects of a treatment among mechanisms.
 
@@ -274,6 +276,8 @@ def explain(
         Replace another study in that folder.
     progress
         Called as `progress(done, all, what)`, in simulated subjects.
+    posterior
+        Where the draws come from, instead of the ranges.
 
     Raises
     ------
@@ -284,13 +288,13 @@ def explain(
     if experiment.subjects < 2:
         raise InputError("--subjects", "one subject has no interval", "ask for at least 2, better 50")
     players = _playing(experiment, dict(mechanisms or MECHANISMS))
-    facts = identity("explain", experiment, arm=chosen, against=control, mechanisms=players, draws=draws)
+    facts = identity("explain", experiment, arm=chosen, against=control, mechanisms=players, draws=draws, **drawn_from(posterior))
     ledger = Ledger(out, facts, force)
     worlds = shapley.coalitions(len(players))
     arms = [chosen] if control is None else [chosen, control]
     total, done = experiment.subjects * len(worlds) * len(arms) * (1 + draws), 0
     population = draw(experiment)
-    drawn = _drawn(experiment, draws)
+    drawn = _drawn(experiment, draws, posterior)
     effects = (*EFFECTS, *((PROTECTION,) if experiment.protocol.rechallenge else ()))
     worth = {name: np.zeros((1 + draws, len(worlds), experiment.subjects)) for name in effects}
     for code, members in enumerate(worlds):
@@ -352,10 +356,10 @@ def _switched(population: Population, world: Experiment) -> Population:
     return Population(population.names, values, population.seed)
 
 
-def _drawn(experiment: Experiment, draws: int) -> Population | None:
+def _drawn(experiment: Experiment, draws: int, posterior: PosteriorDraws | None) -> Population | None:
     if not draws:
         return None
-    values = prior_draws(movable(experiment), draws + 1, experiment.seed)
+    values = parameter_draws(experiment, draws + 1, posterior)
     return population_of(experiment, {free: value[1:] for free, value in values.items()}, draws, experiment.subjects)
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.errors import InputError
-from locokine.inference.ensemble import evaluate, movable, prior_draws
+from locokine.inference.draws import PosteriorDraws, drawn_from, parameter_draws
+from locokine.inference.ensemble import evaluate
 from locokine.inference.ledger import Ledger, identity
 from locokine.inference.prior import population_of
 from locokine.outcome.endpoints import endpoint
@@ -102,6 +103,7 @@ def power(
     threads: int = 1,
     force: bool = False,
     progress: Progress | None = None,
+    posterior: PosteriorDraws | None = None,
 ) -> Power:
     """Subjects per arm to see a difference.
 
@@ -123,7 +125,7 @@ def power(
         Draws of all parameters from their ranges.
     sizes
         Subjects per arm to look at.
-    out, threads, force, progress
+    out, threads, force, progress, posterior
         As for `explain`.
 
     Raises
@@ -133,10 +135,13 @@ def power(
     """
     item = endpoint(outcome)
     _check(target, alpha, dropout, draws, sizes, arm, reference, experiment.subjects)
-    facts = identity("power", experiment, arm=arm, against=reference, outcome=outcome, draws=draws)
+    facts = identity("power", experiment, arm=arm, against=reference, outcome=outcome, draws=draws, **drawn_from(posterior))
     ledger = Ledger(out, facts, force)
     names = (outcome, *((DIED,) if item.kind == "time" else ()))
-    pools = [_pool(experiment, name, names, draws, ledger, threads, progress, i) for i, name in enumerate((arm, reference))]
+    pools = [
+        _pool(experiment, name, names, draws, ledger, threads, progress, i, posterior)
+        for i, name in enumerate((arm, reference))
+    ]
     if progress:
         total = 2 * experiment.subjects * (1 + draws)
         progress(total, total, "trials")
@@ -186,11 +191,11 @@ def _check(
 
 def _pool(
     experiment: Experiment, arm: str, names: Sequence[str], draws: int, ledger: Ledger, threads: int,
-    progress: Progress | None, place: int,
+    progress: Progress | None, place: int, posterior: PosteriorDraws | None = None,
 ) -> dict[str, Array]:
     """Outcomes of an arm, shape (1 + draws, subjects) each: the library first."""
     count = 1 + draws
-    values = prior_draws(movable(experiment), count, experiment.seed) if draws else {}
+    values = parameter_draws(experiment, count, posterior) if draws else {}
     parts = []
     for draw in range(count):
         if progress:

@@ -21,6 +21,7 @@ from locokine.parameters.library import Library
 from locokine.parameters.reading import suggest
 from locokine.parameters.records import Record
 from locokine.population.draw import Population, draw, stream
+from locokine.population.uncertain import inherited_alike, owned, rows_named, spread
 from locokine.scenario.experiment import Experiment
 from locokine.units import format_quantity
 
@@ -118,12 +119,12 @@ def candidates(
     names, found, seen = set(fixed), [], set()
     wanted = list(scopes)
     for owner in wanted:
-        for record in owned(library, owner):
+        for record in records_owned(library, owner):
             still = record.distribution == "fixed" or record.low == record.high
             if still or record.name in names or record.status not in statuses:
                 continue
             inherited = any(
-                other in seen and _same(record, library, other) for other in _lineage(library, owner) if other != owner
+                other in seen and inherited_alike(record, library, other) for other in _lineage(library, owner) if other != owner
             )
             if not inherited:
                 found.append(Free(owner, record))
@@ -131,16 +132,19 @@ def candidates(
     return found
 
 
-def owned(library: Library, owner: str) -> list[Record]:
-    """Records of the laws, or of a host (with its own values of laws), line or agent."""
-    if owner == "laws":
-        return list(library.laws.records.values())
-    for scope in ("hosts", "lines", "agents"):
-        entries = library.entries(scope)
-        if owner in entries:
-            return [*entries[owner].records.values(), *entries[owner].law_overrides.values()]
-    known = ["laws", *library.hosts, *library.lines, *library.agents]
-    raise InputError("free", f"no host, line or agent '{owner}'", suggest(owner, known))
+def records_owned(library: Library, owner: str) -> list[Record]:
+    """Records of the laws, or of a host (with its own values of laws), line or agent.
+
+    Raises
+    ------
+    InputError
+        For an owner that is not in the library.
+    """
+    found = owned(library, owner)
+    if not found:
+        known = ["laws", *library.hosts, *library.lines, *library.agents]
+        raise InputError("free", f"no host, line or agent '{owner}'", suggest(owner, known))
+    return list(found.values())
 
 
 def _lineage(library: Library, owner: str) -> tuple[str, ...]:
@@ -150,50 +154,9 @@ def _lineage(library: Library, owner: str) -> tuple[str, ...]:
     return (owner,)
 
 
-def _same(record: Record, library: Library, other: str) -> bool:
-    """Whether an ancestor has the same value and range (it was inherited)."""
-    return any(
-        (r.value, r.low, r.high) == (record.value, record.low, record.high)
-        for r in owned(library, other)
-        if r.name == record.name
-    )
-
-
 def rows_of(free: Free, experiment: Experiment) -> list[str]:
     """Rows of a population of this experiment that a free parameter stands in; empty if it has no part in it."""
-    library, name = experiment.library, free.record.name
-    if free.owner == "laws":
-        return [] if name in experiment.host_entry.law_overrides else [name]
-    if free.owner in library.hosts:
-        return [name] if free.owner == experiment.host else []
-    for prefix, entries, used in (
-        ("line", library.lines, experiment.lines), ("agent", library.agents, experiment.protocol.agents)
-    ):
-        if free.owner in entries:
-            return [
-                f"{prefix}:{item}:{name}"
-                for item in used
-                if item == free.owner
-                or (free.owner in entries[item].lineage and _same(entries[item].records[name], library, free.owner))
-            ]
-    return []
-
-
-def spread(record: Record, centres: Array, u: Array) -> Array:
-    """Values of subjects at uniform positions `u` around each of some medians; shape (medians, subjects)."""
-    if record.between == 0.0 or record.distribution == "fixed":
-        return np.repeat(centres[:, None], len(u), axis=1)
-    from scipy.special import ndtri
-
-    z, middle = np.clip(ndtri(u), -4.0, 4.0) * record.between, centres[:, None]
-    if record.distribution == "lognormal":
-        values = middle * np.exp(z)
-    elif record.distribution == "normal":
-        values = middle + np.abs(middle) * z
-    else:
-        odds = middle / (1.0 - middle) * np.exp(z)
-        values = odds / (1.0 + odds)
-    return np.clip(values, record.physical_low, record.physical_high)
+    return rows_named(experiment, free.owner, free.record.name)
 
 
 def population_of(
@@ -224,7 +187,7 @@ def population_of(
             u = stream(experiment.seed, f"{kind}:{free.record.name}", subjects)
             if not between:
                 u = np.full(subjects, 0.5)
-            columns[at[row]] = spread(free.record, np.asarray(centre, dtype=np.float64), u).ravel()
+            columns[at[row]] = spread(free.record, np.asarray(centre, dtype=np.float64)[:, None], u).ravel()
     return Population(base.names, columns, experiment.seed)
 
 

@@ -108,5 +108,10 @@ def draw(experiment: Experiment, subjects: int | None = None) -> Population:
         add(f"line:{line}:", "line", experiment.line_records(line), layout.parameter_names("line"))
     for agent in experiment.protocol.agents:
         add(f"agent:{agent}:", "agent", experiment.agent_records(agent), layout.parameter_names("agent"))
-    return Population(tuple(names), np.array(rows).reshape(len(rows), count), experiment.seed)
+    values = np.array(rows).reshape(len(rows), count)
+    if experiment.uncertainty:
+        from locokine.population.uncertain import uncertain
+
+        values = uncertain(experiment, tuple(names), values, experiment.uncertainty)
+    return Population(tuple(names), values, experiment.seed)
 

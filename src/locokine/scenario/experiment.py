@@ -49,6 +49,8 @@ class Experiment:
         The scenario in the user's terms, defaults filled in (plain dicts, lists, text and numbers).
     path
         File that it came from, if any.
+    uncertainty
+        OWNER.NAME → draws of a posterior (internal units), over which subjects are spread; empty for the library's values.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Experiment:
     description: str = ""
     source: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    uncertainty: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def switches(self) -> dict[str, bool]:
@@ -214,6 +217,8 @@ class Experiment:
             record = override_targets(self, key, f"override {key}")[0]
             overrides[key] = _exact(value, record.unit)
         made["overrides"] = overrides
+        if self.uncertainty:
+            made["uncertainty"] = draws_digest(self.uncertainty)
         records = self.records()
         hosts = {*self.host_entry.records, *self.host_entry.law_overrides}
         made["parameters"] = {
@@ -239,6 +244,16 @@ class Experiment:
 
 def _values(records: Mapping[str, Record]) -> dict[str, str]:
     return {name: _exact(record.value, record.unit) for name, record in records.items()}
+
+
+def draws_digest(drawn: Mapping[str, Any]) -> str:
+    """Digest of draws of parameters: names and numbers."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name in sorted(drawn):
+        digest.update(f"{name}|{[float(x) for x in drawn[name]]!r}|".encode())
+    return digest.hexdigest()[:16]
 
 
 def _exact(value: float, unit: str) -> str:

@@ -133,6 +133,9 @@ class ScenarioModel(_Strict):
     schema_version: int | None = Field(None, description="of a resolved scenario, written by a run")
     locokine: str | None = Field(None, description="version that wrote a resolved scenario")
     library_digest: str | None = Field(None, description="digest of the library of a resolved scenario")
+    uncertainty: str | None = Field(
+        None, description="digest of the posterior that subjects were spread over, in a resolved scenario"
+    )
     parameters: dict[str, dict[str, Any]] | None = Field(
         None, description="values of all parameters in a resolved scenario"
     )

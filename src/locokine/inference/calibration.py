@@ -1,0 +1,179 @@
+"""A calibration from its settings to its files: what is read, what identifies it, what is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from locokine import __version__
+from locokine.errors import InputError
+from locokine.evidence.calibration import FILE, Schedule, fitted_rows, read_schedule
+from locokine.evidence.first_pass import first_pass
+from locokine.evidence.library import Evidence, Observation, read_evidence
+from locokine.inference import findings
+from locokine.inference.calibrate import Study, Tell, run
+from locokine.inference.ledger import Ledger
+from locokine.inference.prior import Free, candidates, rows_of, scale
+from locokine.inference.sweep import Solid, Sweep, setting_of, unit_of
+from locokine.parameters.library import Library, load_library
+
+CORES = 2.0
+"""Time is counted in processor time over so many cores: neighbours on the machine do not change the result."""
+HOSTS, DRAWS = 48, 24
+"""Of the scoreboards at the end, as `locokine validate` has them."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a calibration is asked for: size, folders of evidence, text that rows contain, seed; threads change nothing.
+
+    `hours` is another limit of time than that of the size.
+    """
+
+    size: str = "quick"
+    folders: tuple[Path, ...] = ()
+    containing: str = ""
+    seed: int = 1
+    threads: int = 1
+    hours: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A calibration that is ready to run; `facts` identify it."""
+
+    settings: Settings
+    evidence: Evidence
+    library: Library
+    schedule: Schedule
+    rows: tuple[Observation, ...]
+    left: Mapping[str, str]
+    free: Mapping[str, Free]
+    units: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+
+def prepare(settings: Settings, library: Library | None = None) -> Job:
+    """Read evidence, library and schedule.
+
+    Raises
+    ------
+    InputError
+        If evidence cannot be read, no row can be fitted, or emcee is not installed.
+    """
+    from locokine._jit import source_hash
+
+    if find_spec("emcee") is None:
+        raise InputError("calibrate", "the package emcee is not installed", "install locokine with the extra 'fit'")
+    library = library or load_library()
+    evidence, schedule = read_evidence(settings.folders), read_schedule()
+    if settings.hours is not None:
+        limited = replace(schedule.sizes[settings.size], hours=settings.hours)
+        schedule = replace(schedule, sizes={**schedule.sizes, settings.size: limited})
+    rows, left = fitted_rows(evidence, library, schedule.sizes[settings.size])
+    if settings.containing:
+        chosen = {item.name for item in evidence.selected(settings.containing)}
+        rows = [row for row in rows if row.name in chosen]
+        left = {name: why for name, why in left.items() if name in chosen}
+    if not rows:
+        raise InputError("--filter", "no row that may be fitted is left", "calibrate needs rows with use: calibrate")
+    free = free_of(rows, evidence, library)
+    units = tuple(sorted({unit for row in rows if (unit := unit_of(row)) is not None}))
+    size = schedule.sizes[settings.size]
+    facts = {
+        "command": "calibrate", "version": __version__, "code": source_hash(), "library": library.digest,
+        "evidence": evidence.digest, "schedule": hashlib.sha256(FILE.read_bytes()).hexdigest()[:16],
+        "size": {"name": settings.size, **vars(size)}, "rows": [row.name for row in rows], "seed": settings.seed,
+    }  # fmt: skip
+    return Job(settings, evidence, library, schedule, tuple(rows), left, free, units, facts)
+
+
+def free_of(rows: Iterable[Observation], evidence: Evidence, library: Library) -> dict[str, Free]:
+    """Assumed and calibrated values that have a part in some row, by key; measured and derived ones never move."""
+    experiments = {}
+    for row in rows:
+        for group in row.groups:
+            experiments.setdefault(setting_of(row, group), evidence.experiment(group, 1, library))
+    chosen = list(experiments.values())
+    scopes = ["laws"]
+    for experiment in chosen:
+        scopes += [experiment.host, *experiment.lines, *experiment.protocol.agents]
+    found = candidates(library, dict.fromkeys(scopes), first_pass().fixed)
+    return {
+        item.key: item for item in found
+        if any(width > 0.0 for width in scale(item.record)[1:]) and any(rows_of(item, e) for e in chosen)
+    }
+
+
+def conduct(
+    job: Job, out: Path, force: bool, tell: Tell, save: Callable[[Path, dict[str, Any], dict[str, Any], str], None]
+) -> dict[str, Any]:
+    """Run a calibration and write its files; returns the record.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another study, or cannot be written.
+    """
+    ledger = Ledger(out, job.facts, force)
+
+    def spent() -> float:
+        return float(sum(entry["seconds"].sum() for entry in ledger.known.values() if "seconds" in entry)) / CORES
+
+    sweep = Sweep(job.evidence, job.library, job.free, job.settings.seed, job.settings.threads, ledger, tell=tell)
+    fine = Solid(replace(sweep, geometry="shells", _experiments={}))
+    study = Study(
+        job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
+        job.settings.seed, spent, tell,
+    )
+    found = run(study)
+    boards = findings.scoreboards(
+        study, found, job.evidence, job.library, ledger, job.settings.threads, HOSTS, DRAWS
+    )
+    record = findings.record(study, found, job.facts, boards, job.left)
+    import pandas as pd
+
+    tables = {
+        "posterior": findings.posterior_table(study, found), "rows": findings.rows_table(study, found, boards),
+        "correlations": findings.correlation_table(found).reset_index(names="parameter"),
+        "informs": findings.informs_table(study, found).reset_index(names="parameter"),
+        "trace": pd.DataFrame(study.trace),
+    }  # fmt: skip
+    save(out, {}, findings.posterior_file(study, found, job.library), "posterior")
+    save(out, {}, {"library_hash": job.library.digest, "proposals": record["proposals"]}, "proposals")
+    save(out, tables, record, "record")
+    return json.loads(json.dumps(record, default=float))
+
+
+def adopt(done: Mapping[str, Any], out: Path) -> dict[str, Path]:
+    """Write the proposed values into the library; the posterior draws then belong to the new one.
+
+    Raises
+    ------
+    InputError
+        If the library has changed since, or cannot be written.
+    """
+    from locokine.parameters.library import BUILTIN
+    from locokine.parameters.write import write_values
+
+    library = load_library()
+    if done["study"]["library"] != library.digest:
+        problem = "belongs to another version of the parameter library"
+        raise InputError(str(out), problem, "calibrate again with this version")
+    changed = write_values(BUILTIN, {
+        item["parameter"]: (item["after"], f"fitted to {', '.join(item['rows'])}; {item['before']} before ({item['was']})")
+        for item in done["proposals"]
+    })  # fmt: skip
+    from locokine.results.store import disk_errors, write_atomic
+
+    path = out / findings.DRAWS
+    draws = json.loads(path.read_text(encoding="utf-8"))
+    draws["library_hash"] = load_library().digest
+    with disk_errors(out):
+        write_atomic(path, lambda stream: stream.write(json.dumps(draws).encode()))
+    return changed

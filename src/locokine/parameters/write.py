@@ -1,0 +1,205 @@
+"""Write values into the files of a library, leaving everything else (comments, order, layout) as it is.
+
+Only the record of the named owner is touched: its value, status, source and note. A value that an entry has from a
+definition or an ancestor becomes a record of its own. The library is read again afterwards; if it would not be read, the
+files are left as they were.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from locokine.errors import InputError
+from locokine.parameters.library import Library, load_library
+from locokine.parameters.reading import read_file
+from locokine.parameters.records import Record
+
+SOURCE = "calibration"
+"""Key of `references.bib` that stands for what `locokine calibrate` found."""
+REFERENCE = (
+    "@misc{calibration, author={{locokine developers}}, title={Values that locokine calibrate fitted to the experiments of "
+    "its library of evidence}, year={2026}, note={statistical model in docs/calibration_model.md}}\n"
+)
+NOTE = re.compile(r'note:\s*"((?:[^"\\]|\\.)*)"')
+VALUE = re.compile(r"(?<![A-Za-z_])value:\s*(?P<value>[^,}]+)")
+STATUS = re.compile(r"(?<![A-Za-z_])status:\s*\w+")
+SOURCES = re.compile(r"(?<![A-Za-z_])source:\s*\[([^\]]*)\]")
+AFTER = re.compile(r";?\s*fitted to [^;]*; [^;]* before \(\w+\)")
+
+
+def write_values(folder: Path, values: Mapping[str, tuple[str, str]]) -> dict[str, Path]:
+    """Write values as calibrated.
+
+    Parameters
+    ----------
+    folder
+        Of the library.
+    values
+        OWNER.NAME → value with unit as text, and what to add to the note.
+
+    Returns
+    -------
+    dict
+        OWNER.NAME → file that was changed.
+
+    Raises
+    ------
+    InputError
+        If a record cannot be found, or the library could not be read afterwards (nothing is changed then).
+    """
+    library = load_library([folder], builtin=False)
+    texts: dict[Path, str] = {}
+    changed: dict[str, Path] = {}
+    for key, (value, why) in values.items():
+        owner, _, name = key.partition(".")
+        scope = _scope(library, owner)
+        path = folder / f"{scope}.yaml"
+        text = texts.setdefault(path, read_file(path))
+        texts[path] = _changed(text, library, scope, owner, name, value, why)
+        changed[key] = path
+    references = folder / "references.bib"
+    if values and SOURCE not in library.bibliography.references:
+        texts[references] = read_file(references).rstrip("\n") + "\n" + REFERENCE
+    before = {path: read_file(path) for path in texts}
+    try:
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
+        _check(folder, values)
+    except BaseException:
+        for path, text in before.items():
+            path.write_text(text, encoding="utf-8")
+        raise
+    return changed
+
+
+def _check(folder: Path, values: Mapping[str, tuple[str, str]]) -> None:
+    """The library must be readable again, and say what was written."""
+    from locokine.units import parse_quantity
+
+    library = load_library([folder], builtin=False)
+    for key, (value, _) in values.items():
+        owner, _, name = key.partition(".")
+        record = _record(library, _scope(library, owner), owner, name)
+        wanted = float(value) if record.unit == "1" else parse_quantity(value, record.unit, key, minimum=None)
+        if abs(record.value - wanted) > 1e-9 * max(abs(wanted), 1e-300) or record.status != "calibrated":
+            raise InputError(str(folder), f"{key} could not be written", "write it by hand")
+
+
+def _scope(library: Library, owner: str) -> str:
+    if owner == "laws":
+        return "laws"
+    for scope in ("hosts", "lines", "agents"):
+        if owner in library.entries(scope):
+            return scope
+    raise InputError(owner, "there is no such host, line or agent", "calibrate again with this library")
+
+
+def _record(library: Library, scope: str, owner: str, name: str) -> Record:
+    entry = library.entries(scope)["laws" if scope == "laws" else owner]
+    found = {**entry.records, **entry.law_overrides}
+    if name not in found:
+        raise InputError(owner, f"has no parameter '{name}'", "calibrate again with this library")
+    return found[name]
+
+
+def _changed(text: str, library: Library, scope: str, owner: str, name: str, value: str, why: str) -> str:
+    record = _record(library, scope, owner, name)
+    lines = text.splitlines(keepends=True)
+    if scope == "laws":
+        first, last = _block(lines, _find(lines, "parameters", 0, len(lines), 0), 2)
+        span = _named(lines, name, first, last, 2)
+    else:
+        entries = _block(lines, _find(lines, "entries", 0, len(lines), 0), 2)
+        head = _find(lines, owner, *entries, 2)
+        first, last = _block(lines, head, 4)
+        inner = _find(lines, "values", first, last, 4)
+        if inner < 0 or re.match(r"\s*values:\s*\{\s*\}", lines[inner]):
+            at = inner if inner >= 0 else last
+            new = ["    values:\n", *_own(record, name, value, why)]
+            return "".join([*lines[:at], *new, *lines[at + (inner >= 0):]])
+        first, last = _block(lines, inner, 6)
+        span = _named(lines, name, first, last, 6)
+        if span is None:
+            return "".join([*lines[:first], *_own(record, name, value, why), *lines[first:]])
+    if span is None:
+        raise InputError(f"{scope}.yaml", f"{name} was not found", "write it by hand")
+    start, end = span
+    return "".join([*lines[:start], _rewritten("".join(lines[start:end]), record, value, why), *lines[end:]])
+
+
+def _find(lines: list[str], name: str, first: int, last: int, indent: int) -> int:
+    """Line of a key at an indentation; -1 without."""
+    head = re.compile(rf"{' ' * indent}{re.escape(name)}:")
+    return next((i for i in range(first, last) if head.match(lines[i])), -1)
+
+
+def _block(lines: list[str], head: int, indent: int) -> tuple[int, int]:
+    """Lines below a key that are indented at least so far (blank lines and comments inside count)."""
+    end = head + 1
+    for i in range(head + 1, len(lines)):
+        bare = lines[i].strip()
+        if not bare or bare.startswith("#"):
+            continue
+        if len(lines[i]) - len(lines[i].lstrip()) < indent:
+            break
+        end = i + 1
+    return head + 1, end
+
+
+def _named(lines: list[str], name: str, first: int, last: int, indent: int) -> tuple[int, int] | None:
+    at = _find(lines, name, first, last, indent)
+    if at < 0:
+        return None
+    end = at + 1
+    while end < last and len(lines[end]) - len(lines[end].lstrip()) > indent and lines[end].strip():
+        end += 1
+    return at, end
+
+
+def _own(record: Record, name: str, value: str, why: str) -> list[str]:
+    """A whole record for an entry that had it from elsewhere."""
+    from locokine.units import format_quantity
+
+    unit = ', unit: "1"' if record.unit == "1" else ""
+    low, high = (format_quantity(x, record.unit, 6) for x in (record.low, record.high))
+    usual = 0.0, (1.0 if record.distribution == "logit" else math.inf)
+    ends = record.physical_low, record.physical_high
+    bounds = "" if ends == usual else f", physical: [{', '.join(_bound(x, record.unit) for x in ends)}]"
+    note = f"{record.note}; {why}" if record.note else why
+    return [
+        f"      {name}:\n",
+        (f"          {{value: {value}{unit}, range: [{low}, {high}], distribution: {record.distribution}, "
+        f"between: {record.between:g}{bounds}, status: calibrated, source: [{', '.join(_sources(record.source))}],\n"),
+        f'           note: "{_plain(note)}"}}\n',
+    ]
+
+
+def _bound(x: float, unit: str) -> str:
+    from locokine.units import format_quantity
+
+    return format_quantity(x, unit, 6) if math.isfinite(x) else "null"
+
+
+def _sources(keys: tuple[str, ...]) -> list[str]:
+    return [*keys, *(() if SOURCE in keys else (SOURCE,))]
+
+
+def _plain(text: str) -> str:
+    return text.replace("\\", "").replace('"', "'")
+
+
+def _rewritten(block: str, record: Record, value: str, why: str) -> str:
+    """A record as written, with another value, status, source and note."""
+    def note(found: re.Match[str]) -> str:
+        old = AFTER.sub("", found.group(1)).strip("; ")
+        return f'note: "{_plain(old + "; " + why if old else why)}"'
+
+    if VALUE.search(block) is None:
+        raise InputError(record.name, "has no value where it was looked for", "write it by hand")
+    block = VALUE.sub(f"value: {value}", block, count=1)
+    block = STATUS.sub("status: calibrated", block, count=1)
+    block = SOURCES.sub(f"source: [{', '.join(_sources(record.source))}]", block, count=1)
+    return NOTE.sub(note, block, count=1)
