@@ -113,7 +113,7 @@ def opened(geometry: str, shells: int) -> tuple[Any, Any]:
 
     made = mouse(geometry, layout.WIDTH, days=15, shells=shells)
     kept: list[Any] = []
-    inner, batch.gather = batch.gather, lambda setting, subjects, done: kept.append(done[0][0])  # type: ignore[assignment, return-value]
+    inner, batch.gather = batch.gather, lambda setting, subjects, daily, done: kept.append(done[0][0])  # type: ignore[assignment, return-value]
     try:
         setting = batch.prepare(made, draw(made), made.protocol.arms[0], made.protocol.lesions, made.protocol.follow_up,
                                 batch.Accuracy())
@@ -152,6 +152,8 @@ def profile(geometry: str, shells: int) -> dict[str, Any]:
         function = getattr(modules[module], name)
         wanted = list(inspect.signature(function.py_func).parameters)
         values = [known[key] if name != "set_solute" or key != "outside" else 1.0 for key in wanted]
+        if name == "uptake_pass":
+            values[wanted.index("agent")] = block.agent[0]
         function(*values)
         repeats = max(200, 20_000 // int(setting.plan.shells))
         spent = []

@@ -59,6 +59,10 @@ numba: Any = importlib.import_module("numba")  # only now: the cache folder has 
 
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # in case numba was imported before us
 
+# a processor that has wide vectors shall use them: the loops here are nothing but arithmetic
+if "+avx512f" in numba.core.codegen.get_host_cpu_features().split(","):
+    numba.config.CPU_FEATURES = numba.core.codegen.get_host_cpu_features() + ",-prefer-256-bit"
+
 # numba knows that arguments may be declared not to overlap, but does not offer it as an option of its decorators
 numba.core.cpu.CPUTargetOptions.noalias = numba.core.options.TargetOptions.Mapping("noalias")
 for option in (
@@ -72,7 +76,7 @@ for option in (
 
 def law(function: F) -> F:
     """Compile a rate law: pure scalar arithmetic, inlined wherever it is used."""
-    return numba.njit(error_model="numpy", forceinline=True)(function)
+    return numba.njit(error_model="numpy", forceinline=True, fastmath=FREE)(function)
 
 
 def access(function: F) -> F:
@@ -81,8 +85,13 @@ def access(function: F) -> F:
     return numba.njit(error_model="numpy", forceinline=True, **options)(function)
 
 
+FREE = {"contract", "arcp"}
+"""What the compiler may change by a rounding: fuse a product and a sum, share the reciprocal of a common divisor."""
+
+
 def _compiled(**options: Any) -> Callable[[F], F]:
-    return numba.njit(error_model="numpy", nogil=True, **options)
+    # arrays are not counted: a block has eighty, and each function that is given it would count them all up and down
+    return numba.njit(error_model="numpy", nogil=True, fastmath=FREE, _nrt=False, **options)
 
 
 def kernel(function: F) -> F:

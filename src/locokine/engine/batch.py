@@ -235,6 +235,8 @@ def run(setting: Setting, subjects: NDArray[np.int64], threads: int = 1, state: 
     inputs = parameters(setting)
     draws = chance(setting, purpose, int(subjects.max()) + 1 if count else 1)
 
+    daily = [np.empty((len(LESION), lesions, n_daily, count)), np.empty((len(BODY), n_daily, count))]
+
     def one(index: int) -> tuple[Block, list[Array]]:
         columns = subjects[index * width:(index + 1) * width]
         padded = np.concatenate([columns, np.repeat(columns[-1:], width - len(columns))])
@@ -258,14 +260,16 @@ def run(setting: Setting, subjects: NDArray[np.int64], threads: int = 1, state: 
             output[:, 2] = output[:, 2] if pictured else -1
             mine = plan._replace(output=output)
         run_block(block, mine, *out)
-        return block, out
+        for whole, part in zip(daily, out[:2], strict=True):  # of all subjects, so that it is held only once
+            whole[..., index * width:(index + 1) * width] = part[..., :len(columns)]
+        return block, out[2:]
 
     if threads > 1 and blocks > 1:
         with ThreadPoolExecutor(threads) as pool:
             done = list(pool.map(one, range(blocks)))
     else:
         done = [one(i) for i in range(blocks)]
-    return gather(setting, subjects, done)
+    return gather(setting, subjects, daily, done)
 
 
 def parameters(setting: Setting) -> dict[str, Array]:
@@ -349,7 +353,8 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         course_over=zeros(1 + max((d.course for d in setting.arm.doses), default=0), width),
         log=zeros(LOG + len(plan.dose_time), 4, width), logged=zeros(width), agent_arrays=zeros(agents, 5, width),
         potency=zeros(agents, width), antigen_total=zeros(antigens * width), returned=zeros(antigens * width),
-        flux=zeros(6, width),
+        present=np.zeros(agents, dtype=np.int64), share=zeros(n),
+        tried_tissue=zeros(n * tissue * width), tried_lesion=zeros(len(layout.LESION_FIELDS) * width), flux=zeros(6, width),
         scratch=zeros(16, width), report_lesion=zeros(len(LESION), width), report_body=zeros(len(BODY), width),
     )
     fill_agents(setting, block, inputs, columns)
@@ -404,7 +409,8 @@ def rest(block: Block, inputs: dict[str, Array], columns: NDArray[np.int64]) -> 
     node[:, layout.NODE_POOLS.index("naive")] = inputs["naive"][:, columns]
 
 
-def gather(setting: Setting, subjects: NDArray[np.int64], done: list[tuple[Block, list[Array]]]) -> ArmRun:
+def gather(setting: Setting, subjects: NDArray[np.int64], daily: list[Array],
+           done: list[tuple[Block, list[Array]]]) -> ArmRun:
     """Put the blocks' output side by side and cut the padding."""
     count, width = len(subjects), layout.WIDTH
     blocks = [block for block, _ in done]
@@ -414,19 +420,19 @@ def gather(setting: Setting, subjects: NDArray[np.int64], done: list[tuple[Block
         return np.concatenate(parts, axis=-1)[..., :keep]
 
     detailed, pictured = min(count, DETAILED), min(count, PICTURED)
-    with_series = [out for _, out in done if out[3].shape[1]]
-    with_fields = [out for _, out in done if out[4].shape[2]]
+    with_series = [out for _, out in done if out[1].shape[1]]
+    with_fields = [out for _, out in done if out[2].shape[2]]
     events = read_log(setting, subjects, blocks)
     exposure = np.stack([joined([b.peak for b in blocks]), joined([b.auc for b in blocks])], axis=2)
     exponent = cure_exponent(blocks, setting)
     return ArmRun(
         arm=setting.arm.name, lesions=tuple(lesion.name for lesion in setting.lesions), agents=agents,
         subject_ids=np.asarray(subjects, dtype=np.int64), daily_time=output_times(setting.end, 24.0),
-        daily_lesion=joined([out[0] for _, out in done]), daily_body=joined([out[1] for _, out in done]),
+        daily_lesion=daily[0], daily_body=daily[1],
         series_time=output_times(setting.end, SERIES_STEP),
-        series_lesion=joined([out[2] for out in with_series], detailed),
-        series_body=joined([out[3] for out in with_series], detailed),
-        field_time=output_times(setting.end, FIELD_STEP), fields=joined([out[4] for out in with_fields], pictured),
+        series_lesion=joined([out[0] for out in with_series], detailed),
+        series_body=joined([out[1] for out in with_series], detailed),
+        field_time=output_times(setting.end, FIELD_STEP), fields=joined([out[2] for out in with_fields], pictured),
         exposure=exposure, dosed=joined([b.dosed for b in blocks]), reached_plasma=joined([b.entered for b in blocks]),
         events=events,
         end_state={

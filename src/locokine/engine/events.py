@@ -223,7 +223,9 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
     elif route == 0:
         inside = min(0.9, 0.2 * tumour / max(volume, 1e-6))
         inside = min(inside, core_room(w, cores, load_host(b.host, ZERO, s), s) / max(volume, 1e-6))
-    share = np.zeros(n)
+    share = b.share
+    for k in range(n):
+        share[k] = 0.0
     pool = max(3.0 * inside * volume, 0.05 * tumour)
     filled = 0.0
     for k in range(cores):
@@ -231,7 +233,9 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
         part = min(here, max(pool - filled, 0.0))
         share[k] = part
         filled += here
-    total = share[:cores].sum()
+    total = 0.0
+    for k in range(cores):
+        total += share[k]
     for k in range(cores):
         share[k] *= inside / max(total, 1e-30)
     rim = 0.0

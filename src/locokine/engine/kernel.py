@@ -222,9 +222,9 @@ def step(b, plan, i, time, dt, present):
 @kernel
 def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fields):
     """Advance one block of subjects from the beginning to the end of the plan; returns the time it stopped at."""
-    agents = np.int64(plan.agents)
-    present = np.zeros(agents, dtype=np.int64)
-    present[0] = 1
+    present = b.present
+    for g in range(plan.agents):
+        present[g] = 1 * (g == 0)
     fill_scratch(b)
     steps = plan.step.shape[0]
     for i in range(steps + 1):

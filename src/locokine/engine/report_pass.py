@@ -170,20 +170,27 @@ def report_field(b, plan, l, out):
 
 
 @loop
-def add_exposure(auc, peak, mean, end, end_time, time, dt):
-    """Enter a mean concentration over `dt`, and that at its end; nothing for the dead."""
+def expose(auc, peak, active_auc, active_peak, mean, end, active, active_end, potency, last, end_time, time, dt):
+    """Enter a mean concentration of an agent over `dt` and that at its end, and its share of active IL-2; none for the dead.
+
+    `active` and `active_end` add up the agents; those of the `last` one enter the account of active IL-2.
+    """
     for s in range(W):
         alive = 1.0 * (end_time[s] >= time)
         auc[s] += alive * dt * mean[s]
         peak[s] = largest(peak[s], alive * end[s])
+        active[s] += potency[s] * mean[s]
+        active_end[s] += potency[s] * end[s]
+        active_auc[s] += last * alive * dt * active[s]
+        active_peak[s] = largest(active_peak[s], last * alive * active_end[s])
 
 
 @loop
-def add_active(active, active_end, mean, end, potency):
-    """Add an agent's share to receptor-active IL-2."""
+def clear_pair(mean, end):
+    """Start two new sums."""
     for s in range(W):
-        active[s] += potency[s] * mean[s]
-        active_end[s] += potency[s] * end[s]
+        mean[s] = 0.0
+        end[s] = 0.0
 
 
 @loop
@@ -200,28 +207,29 @@ def add_lesion(mean, end, part, final, fluid, w, solute, at, first, last, count)
             final[s] += solute[q + S.amount + s]
             fluid[s] += w[o + T.fluid + s]
     for s in range(W):
-        mean[s] += part[s] / (fluid[s] * count)
-        end[s] += final[s] / (fluid[s] * count)
+        share = 1.0 / (fluid[s] * count)
+        mean[s] += part[s] * share
+        end[s] += final[s] * share
 
 
 @loop
-def blood_concentration(mean, end, mean_of, end_of, at):
-    """Mean and final concentration of an agent in plasma."""
+def add_blood(mean, end, mean_of, end_of, at):
+    """Add the mean and final concentration of an agent in plasma."""
     for s in range(W):
-        mean[s] = mean_of[at + s]
-        end[s] = end_of[at + s]
+        mean[s] += mean_of[at + s]
+        end[s] += end_of[at + s]
 
 
 @loop
-def node_concentration(mean, end, mean_of, pools, at, first, host):
-    """Mean and final concentration of an agent in the node."""
+def add_node(mean, end, mean_of, pools, at, first, host):
+    """Add the mean and final concentration of an agent in the node."""
     for s in range(W):
         p = load_host(host, ZERO, s)
-        mean[s] = mean_of[at + s]
-        end[s] = pools[first + A.node + s] / p.node_volume
+        mean[s] += mean_of[at + s]
+        end[s] += pools[first + A.node + s] / p.node_volume
 
 
-@part
+@kernel
 def track_exposure(b, plan, time, dt):
     """Peak and area under the curve of every agent and of active IL-2 in tumour, rim, node and plasma."""
     last = b.peak.shape[1] - 1
@@ -231,12 +239,10 @@ def track_exposure(b, plan, time, dt):
         if time >= plan.implant_time[l]:
             count += 1.0
     for place in range(4):
-        active[:] = 0.0
-        active_end[:] = 0.0
+        clear_pair(active, active_end)
         for g in range(plan.agents):
             at = g * W
-            mean[:] = 0.0
-            end[:] = 0.0
+            clear_pair(mean, end)
             if place < 2:
                 first, stop = (ZERO, plan.cores) if place == 0 else (plan.cores, plan.shells)
                 for l in range(b.tissue.shape[0]):
@@ -244,9 +250,8 @@ def track_exposure(b, plan, time, dt):
                         add_lesion(mean, end, b.scratch[12], b.scratch[13], b.scratch[14], b.tissue[l], b.solute[l],
                                    g * plan.shells * SOL, first, stop, count)
             elif place == 2:
-                node_concentration(mean, end, b.mean_node, b.pools, at, g * POOLS, b.host)
+                add_node(mean, end, b.mean_node, b.pools, at, g * POOLS, b.host)
             else:
-                blood_concentration(mean, end, b.mean_plasma, b.plasma, at)
-            add_active(active, active_end, mean, end, b.potency[g])
-            add_exposure(b.auc[place, g], b.peak[place, g], mean, end, b.end_time, time, dt)
-        add_exposure(b.auc[place, last], b.peak[place, last], active, active_end, b.end_time, time, dt)
+                add_blood(mean, end, b.mean_plasma, b.plasma, at)
+            expose(b.auc[place, g], b.peak[place, g], b.auc[place, last], b.peak[place, last], mean, end, active, active_end,
+                   b.potency[g], 1.0 * (g + 1 == plan.agents), b.end_time, time, dt)

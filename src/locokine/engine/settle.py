@@ -105,7 +105,11 @@ def infiltrate(b, plan, time):
         tissue_pass.exchange_pass(w, plan.shells, b.body, b.host, b.line[l])
         shells.place_shells(w, lesion, plan.shells, plan.cores, rim)
         tissue_pass.clear_drives(w, plan.shells)
-        tissue, account = w.copy(), lesion.copy()
+        tissue, account = b.tried_tissue, b.tried_lesion
+        for i in range(w.shape[0]):
+            tissue[i] = w[i]
+        for i in range(lesion.shape[0]):
+            account[i] = lesion[i]
         tissue_pass.biology_pass(tissue, account, plan.shells, plan.cores, b.body, b.host, b.line[l], MOMENT)
         for s in range(W):
             lesion[L.homing + s] = account[L.homing + s]

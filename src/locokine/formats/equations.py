@@ -7,7 +7,6 @@ curves are added as states. Doses are changes of the state at a time (`trace_dos
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -214,7 +213,6 @@ def trace_dose(setting: batch.Setting, wide: Block, graph: Graph, dose: int) -> 
     kernel, events, shells = formulas("engine.kernel"), formulas("engine.events"), formulas("tissue.shells")
     events.note = lambda *_: None
     events.min, events.max = least, most
-    events.np = SimpleNamespace(uint64=np.uint64, zeros=lambda n: np.full(int(n), 0.0, dtype=object))
     body_pass.outputs_pass(block.body, block.host)
     kernel.fill_scratch(block)
     for i in range(len(block.tissue)):
