@@ -26,6 +26,9 @@ LINES = {
     "around": ["aldesleukin 300 IU/kg per lesion peritumoural in 0.2 mL at 2.5 mm fan of 12 daily x12 from day 3"],
     "systemic": ["aldesleukin 600000 IU/kg intravenous over 15 min q8h x14 repeated every 14 days x2"],
     "infusion": ["aldesleukin 1e6 IU/m2/day intravenous days 0-4", "aldesleukin 1.2 ug subcutaneous Mon-Fri for 2 weeks"],
+    "artery and fan": ["aldesleukin 20000 IU intra-arterial over 2 h into flank days 3, 5",
+                       "aldesleukin 20000 IU intratumoural in 0.1 mL fan of 5 into axilla day 4"],
+    "drug": ["cyclophosphamide 50 mg per kg intraperitoneal day 9", "radiotherapy 2 Gy to flank day 9"],
     "odd": ["vehicle intraperitoneal in 0.5 mL days 1, 4, 9", "inert_protein 0.3 nmol intravenous over 7 h day 2.25"],
 }
 

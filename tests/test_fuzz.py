@@ -52,9 +52,18 @@ SCHEDULES = mostly(
     ["daily", "days 0-99999", "every 15 min", "every 0 days", "daily x20000 repeated every 1 days x20000", "on", "then", "day -1",
      "days 0-4 repeated every 2 days", ""],
 )
+ACTS = mostly(
+    ["radiotherapy 2 Gy", "radiotherapy 20 Gy to flank", "radiotherapy 1.5Gy to flank, spot", "resection of flank",
+     "resection of flank leaving 0.1 %", "resection of spot leaving 1e4 cells"],
+    ["radiotherapy", "radiotherapy 2", "radiotherapy nan Gy", "radiotherapy 1e9 Gy to flank", "resection", "resection of",
+     "resection of ascites", "resection of flank leaving", "resection of flank leaving 200 %",
+     "resection of flank leaving % cells"],
+)
+SPLIT = {"seeded-by": "flank"}
+"""A lesion that begins empty."""
 RULES = mostly(
-    ["", ", until complete response", ", hold while hypotension >= 3", ", stop at any >= 4"],
-    [", reduce to 50 % at fever >= 3", ", hold", ", until", ", stop at any > 4"],
+    ["", ", until complete response", ", hold while hypotension >= 3", ", stop at any >= 4", ", reduce to 50 % at fever >= 3"],
+    [", reduce to 0 % at fever >= 3", ", reduce to 50 %", ", hold", ", until", ", stop at any > 4"],
 )
 AGENTS = mostly(list(LIBRARY.agents), ["aldesleukine", "table"])
 ROUTE_WORDS = mostly(list(ROUTES), [*NOT_SIMULATED, "by mouth"])
@@ -64,6 +73,8 @@ ROUTE_WORDS = mostly(list(ROUTES), [*NOT_SIMULATED, "by mouth"])
 def dosing_lines(draw: st.DrawFn) -> str:
     """A line of the language, most of its parts in order, sometimes with a word too many or too few."""
     words = [draw(AGENTS), draw(AMOUNTS), draw(ROUTE_WORDS), draw(MODIFIERS), draw(SCHEDULES)]
+    if draw(st.integers(0, 5)) == 0:
+        words = [draw(ACTS), draw(SCHEDULES)]
     damage = draw(st.integers(0, 19))
     if damage == 18:
         words.pop(draw(st.integers(0, len(words) - 1)))
@@ -78,7 +89,8 @@ def lesions(draw: st.DrawFn, line: str) -> dict[str, Any]:
     made: dict[str, Any] = {"line": line, **draw(mostly(
         [{"cells": "1e6 cells"}, {"volume": "300 mm3"}, {"diameter": "9 mm"}], [{}, {"cells": "1e6", "volume": "1 mm3"}]
     ))}
-    made["site"] = draw(mostly(["subcutis", "skin"] if "cells" not in made else ["peritoneum", "subcutis"], ["pleura", 5]))
+    cavities = ["peritoneum", "subcutis", "pleura", "bladder"]
+    made["site"] = draw(mostly(["subcutis", "skin"] if "cells" not in made else cavities, ["node", "lung", 5]))
     made["day"] = draw(mostly([0, 3, 3.5], [-1, float("nan"), 1e9]))
     made["count"] = draw(mostly([1, 3], [0, 1001]))
     return made
@@ -90,6 +102,9 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
     host = draw(mostly([name for name in HOSTED if HOSTED[name]], ["mousse", "human"]))
     lines = mostly(HOSTED.get(host) or ["sl2"], ["sl3", "boscc"])
     made = {name: draw(lesions(draw(lines))) for name in draw(st.lists(NAMES, min_size=1, max_size=2, unique=True))}
+    if "flank" in made and draw(st.booleans()):
+        extra = draw(mostly([{}], [{"cells": "5 cells"}, {"count": 2}, {"site": "skin"}]))
+        made["node"] = {"line": made["flank"]["line"], **SPLIT, **extra}
     arms = st.dictionaries(mostly(["a", "b"], ["naive"]), st.lists(dosing_lines(), max_size=2), min_size=1, max_size=2)
     return {
         "experiment": "random", "host": host, "lesions": made, "arms": draw(arms), "subjects": 2,
@@ -159,7 +174,7 @@ def test_random_tails_of_table_lines(text: str) -> None:
 def test_a_damaged_table_is_doses_or_an_input_error(position: int, removed: int, added: str) -> None:
     table = write_table(load({**SOLID, "arms": {
         "a": ["aldesleukin 20000 IU intratumoural in 0.1 mL daily x3", "aldesleukin 3 IU/kg/h intravenous over 8 h day 2"],
-        "b": ["vehicle intracavitary in 0.5 mL weekly x2"],
+        "b": ["vehicle intracavitary in 0.5 mL weekly x2", "aldesleukin 3 IU intra-arterial into flank day 2"],
     }}))
     damaged = table[:position] + added + table[position + removed:]
     found = attempt(read_table, damaged, "table", "a", ["flank", "ascites"])

@@ -41,6 +41,8 @@ BODY_OF = {
     "vasodilation": {"resistance_drop"},
     "support": {"pressor", "fluids_given", "plasma_volume", "interstitial_volume"},
 }
+PARTNERS = {"radiation", "cytotoxic", "seeding"}
+"""Switches of partners of IL-2, at rest here: `test_partners` puts them to work."""
 NODE_OF = {"priming": {"dividing", "naive"}, "memory": {"memory"}}
 IMMUNE_OF = {"exhaustion": {"armed"}}
 IMMUNE = ("nk", "lak_level", "armed", "treg", "macrophages", "nk_in", "homing")
@@ -112,7 +114,7 @@ def changed(one: Any, other: Any) -> set[str]:
 
 def test_every_switch_has_its_test() -> None:
     """A new switch must say here which law it acts on."""
-    others = {"endogenous", "licensing", "bystander"}
+    others = {"endogenous", "licensing", "bystander", *PARTNERS}
     assert set(SWITCHES) == {*TISSUE_OF, *RATES_OF, *BODY_OF, *NODE_OF, *IMMUNE_OF, *others}
 
 

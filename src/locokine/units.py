@@ -37,6 +37,7 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "pressure": ("mmHg", "15 mmHg"),
     "temperature": ("degC", "37 degC"),
     "rate": ("1/h", "0.5 1/day"),
+    "radiation dose": ("Gy", "2 Gy"),
     "dimensionless": ("1", "0.3"),
 }
 """Name of a dimension → its internal unit and an example that error messages show."""
@@ -110,6 +111,7 @@ _UNITS = (
     "microgram = [mass] = ug = µg = μg",
     "degree_Celsius = [temperature] = degC = °C",
     "international_unit = [activity] = IU",
+    "gray = [radiation] = Gy",
     "kilogram = [body_mass] = kg",
     "metre = 1000 * mm = m",
     "litre = 1e6 * mm ** 3 = L = l",
@@ -189,6 +191,7 @@ _KNOWN_NAMES = (
     "kIU",
     "MIU",
     "kDa",
+    "Gy",
     "percent",
 )
 

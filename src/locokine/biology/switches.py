@@ -22,6 +22,9 @@ SWITCHES: dict[str, str] = {
     "endogenous": "IL-2 made by the host's own T cells",
     "systemic_leak": "leak of the systemic microvasculature",
     "vasodilation": "fall of the systemic vascular resistance",
+    "radiation": "killing by irradiation",
+    "cytotoxic": "killing by cytotoxic drugs",
+    "seeding": "cells that travel from a lesion to the draining node",
     "support": "fluids and pressors given for toxicity",
 }
 """Name → what it is. A parameter `switch_NAME` is 1 (on) or 0 (off) for every subject."""

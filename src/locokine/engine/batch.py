@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from locokine.body import grades
 from locokine.engine import extrapolate
-from locokine.engine.block import KINDS, LEDGER, ROUTES, RULES, TERMS, Block, Plan
+from locokine.engine.block import ACTS, KINDS, LEDGER, ROUTES, RULES, TERMS, Block, Plan
 from locokine.engine.grid import Accuracy, make_grid
 from locokine.engine.run import ArmRun
 from locokine.engine.variables import BODY, FIELD, LESION, PLACES
 from locokine.population import derive
 from locokine.population.draw import Population, stream
-from locokine.scenario.protocol import Arm, Dose, LesionPlan
+from locokine.scenario.protocol import CAVITIES, Arm, Dose, LesionPlan
 from locokine.tissue import layout
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ PICTURED = 8
 LOG = 96
 SERIES_STEP = 4.0
 FIELD_STEP = 12.0
-LOCAL = ("intratumoural", "peritumoural")
+LOCAL = ("intratumoural", "peritumoural", "intra-arterial")
+LESION_KINDS = ("implanted", "extinct", "irradiated", "resected")
+"""Kinds of events that belong to a lesion."""
 PARTS = 8
 """Small injections that a local infusion is made of."""
 
@@ -147,12 +149,13 @@ def prepare(experiment: Experiment, population: Population, arm: Arm, lesions: t
         for name, weight in experiment.library.lines[lesion.line].meta.get("antigens", {}).items():
             weights[i, list(antigens).index(str(name))] = float(weight)
     doses = [part for dose in arm.doses for part in split(dose) if dose.time < end]
+    acts = [one for one in arm.acts if one.time < end]
     grid = make_grid(
-        end, [*(d.time for d in doses), *(lesion.day * 24.0 for lesion in lesions)],
+        end, [*(d.time for d in doses), *(one.time for one in acts), *(lesion.day * 24.0 for lesion in lesions)],
         [d.time + d.duration for d in doses], accuracy,
     )
     shells = protocol.geometry == "shells"
-    cavity = np.array([float(lesion.site == "peritoneum") for lesion in lesions])
+    cavity = np.array([float(lesion.site in CAVITIES) for lesion in lesions])
     one = not shells or bool(cavity.all())
     cores, rims = (1, 1) if one else (protocol.shells, protocol.rim_shells)
     n = len(grid.time)
@@ -179,18 +182,40 @@ def prepare(experiment: Experiment, population: Population, arm: Arm, lesions: t
         dose_course=np.array([d.course for d in doses], dtype=np.int64),
         dose_lesion=np.array([aims(d, lesions) for d in doses], dtype=np.int64).reshape(len(doses), len(names)),
         dose_local=np.array([int(any(aims(d, lesions))) for d in doses], dtype=np.int64),
+        dose_points=np.array([d.points for d in doses], dtype=np.int64),
         rule_kind=np.array([RULES.index(r.kind) for r in arm.rules], dtype=np.int64),
         rule_term=np.array([TERMS.index(r.term) for r in arm.rules], dtype=np.int64),
         rule_grade=np.array([r.grade for r in arm.rules], dtype=float),
         rule_course=np.array([r.course for r in arm.rules], dtype=np.int64),
+        rule_share=np.array([r.share for r in arm.rules], dtype=float),
+        act_time=np.array([one.time for one in acts], dtype=float),
+        act_kind=np.array([ACTS.index(one.kind) for one in acts], dtype=np.int64),
+        act_size=np.array([one.size for one in acts], dtype=float),
+        act_left=np.array([one.left for one in acts], dtype=float),
+        act_lesion=np.array(
+            [[int(name in one.lesions) for name in names] for one in acts], dtype=np.int64
+        ).reshape(len(acts), len(names)),
         implant_time=np.array([lesion.day * 24.0 for lesion in lesions], dtype=float),
         implant_cells=np.array([lesion.cells for lesion in lesions], dtype=float),
         implant_volume=np.array([lesion.volume for lesion in lesions], dtype=float),
-        cavity=cavity, cores=np.uint64(cores), shells=np.uint64(cores + rims),
+        cavity=cavity, seed_from=np.array([names.index(x.seeded_by) if x.seeded_by else -1 for x in lesions], dtype=np.int64),
+        held=flags(population, protocol.agents, HOLDING), toxic=flags(population, protocol.agents, TOXIC),
+        cores=np.uint64(cores), shells=np.uint64(cores + rims),
         agents=np.uint64(1 + len(protocol.agents)), antigens=np.uint64(weights.shape[1]),
         patient=float(meta.get("treated_as") == "patient"),
     )
     return Setting(experiment, population, arm, lesions, plan, tuple(antigens), weights, accuracy, end)
+
+
+HOLDING = ("matrix_sites", "matrix_sites_normal", "depot_share")
+TOXIC = ("toxic_tumour", "toxic_regulatory", "toxic_lymphocyte")
+"""Parameters of an agent of which one is above 0 if matrix or a depot holds it, or if it kills cells."""
+
+
+def flags(population: Population, agents: tuple[str, ...], names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Which agents have any of the named parameters above 0 in anybody, the host's own IL-2 (never) first."""
+    some = [any((population[f"agent:{agent}:{name}"] > 0.0).any() for name in names) for agent in agents]
+    return np.array([False, *some], dtype=np.int64)
 
 
 def split(dose: Dose) -> list[Dose]:
@@ -210,6 +235,8 @@ def aims(dose: Dose, lesions: tuple[LesionPlan, ...]) -> list[int]:
     """Which lesions a dose goes into: those named; all, for a local dose without names; cavities, for the cavity."""
     if dose.route == "intraperitoneal":
         return [int(lesion.site == "peritoneum") for lesion in lesions]
+    if dose.route == "intracavitary":
+        return [int(lesion.site in CAVITIES) for lesion in lesions]
     if dose.route not in LOCAL:
         return [0] * len(lesions)
     return [int(not dose.lesions or lesion.name in dose.lesions) for lesion in lesions]
@@ -351,7 +378,9 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         grade=zeros(len(grades.TERMS), width), worst=zeros(len(grades.TERMS), width),
         end_time=np.full(width, np.inf),
         course_over=zeros(1 + max((d.course for d in setting.arm.doses), default=0), width),
-        log=zeros(LOG + len(plan.dose_time), 4, width), logged=zeros(width), agent_arrays=zeros(agents, 5, width),
+        course_share=np.ones((1 + max((d.course for d in setting.arm.doses), default=0), width)),
+        log=zeros(LOG + len(plan.dose_time) + plan.act_lesion.size, 4, width), logged=zeros(width),
+        agent_arrays=zeros(agents, 5, width),
         potency=zeros(agents, width), antigen_total=zeros(antigens * width), returned=zeros(antigens * width),
         present=np.zeros(agents, dtype=np.int64), share=zeros(n),
         tried_tissue=zeros(n * tissue * width), tried_lesion=zeros(len(layout.LESION_FIELDS) * width), flux=zeros(6, width),
@@ -473,6 +502,6 @@ def read_log(setting: Setting, subjects: NDArray[np.int64], blocks: list[Block])
             columns["subject"].append(int(subject))
             columns["time_h"].append(float(time))
             columns["kind"].append(name)
-            columns["lesion"].append(names[int(lesion)] if name in ("implanted", "extinct") else "")
+            columns["lesion"].append(names[int(lesion)] if name in LESION_KINDS else "")
             columns["value"].append(float(value))
     return columns

@@ -58,6 +58,7 @@ class Block(NamedTuple):
     worst: Array  # (terms, WIDTH) worst since the first dose
     end_time: Array  # (WIDTH,) death; inf while alive
     course_over: Array  # (courses, WIDTH)
+    course_share: Array  # (courses, WIDTH) share of each dose that is still given
     log: Array  # (capacity, 4, WIDTH) time, kind, lesion, value
     logged: Array  # (WIDTH,)
     potency: Array  # (agents, WIDTH) activity on effector cells
@@ -99,14 +100,24 @@ class Plan(NamedTuple):
     dose_course: NDArray[np.int64]
     dose_lesion: NDArray[np.int64]  # (doses, lesions) 0/1
     dose_local: NDArray[np.int64]
+    dose_points: NDArray[np.int64]
     rule_kind: NDArray[np.int64]
     rule_term: NDArray[np.int64]
     rule_grade: Array
     rule_course: NDArray[np.int64]
+    rule_share: Array
+    act_time: Array  # irradiation and resection
+    act_kind: NDArray[np.int64]  # place in `ACTS`
+    act_size: Array  # Gy, or the share of the lesion that is left
+    act_left: Array  # cells that are left, nan if a share is
+    act_lesion: NDArray[np.int64]  # (acts, lesions) 0/1
     implant_time: Array  # (lesions,)
     implant_cells: Array  # (lesions,) nan if given by volume
     implant_volume: Array
     cavity: Array  # (lesions,) 1 in a cavity
+    seed_from: NDArray[np.int64]  # (lesions,) lesion whose cells travel here, -1 none
+    held: NDArray[np.int64]  # (agents,) 1 if matrix binds it or a depot releases it
+    toxic: NDArray[np.int64]  # (agents,) 1 if it kills cells
     cores: np.uint64
     shells: np.uint64
     agents: np.uint64
@@ -116,9 +127,10 @@ class Plan(NamedTuple):
 
 KINDS = (
     "implanted", "extinct", "cured", "dose", "dose_held", "course_ended", "humane_endpoint", "toxic_death",
-    "tumour_death",
+    "tumour_death", "irradiated", "resected", "dose_reduced",
 )
 """Kinds of the event log inside the kernel, by number."""
-ROUTES = ("intratumoural", "peritumoural", "intravenous", "intraperitoneal", "subcutaneous")
-RULES = ("until", "hold", "stop")
+ROUTES = ("intratumoural", "peritumoural", "intravenous", "intraperitoneal", "subcutaneous", "intra-arterial", "intracavitary")
+RULES = ("until", "hold", "stop", "reduce")
+ACTS = ("radiotherapy", "resection")
 TERMS = ("complete_response", "any", *grades.TERMS)

@@ -17,6 +17,7 @@ from locokine.biology import (
     killing,
     oxygen,
     perfusion,
+    radiation,
     starvation,
     traffic,
 )
@@ -193,13 +194,13 @@ def advance_immune(x, a, e, b, p, u, dt):
                              p.homing_boost) * free
     nk_in = p.nk_homing * cleared * u.nk
     nk_division = p.nk_division * a.g_effector
-    nk = relax(x.nk, nk_in, p.nk_exit, dt) * gain(nk_division * dt)
+    nk = relax(x.nk, nk_in, p.nk_exit + p.switch_cytotoxic * a.toxic_lymphocyte, dt) * gain(nk_division * dt)
     nk = nk * decay(nk_division * nk / (p.nk_most * e.volume + 1.0) * dt)
     lak_level = killing.competence(x.lak_level, a.g_lak, p.lak_on, p.lak_off, 1.0, dt)
     tired = killing.tiring(x.viable / e.volume, a.t_all / e.volume, p.kill_half, p.switch_exhaustion * p.exhaustion_most)
     armed = killing.competence(x.armed, a.g_armed, p.armed_on, p.armed_off, tired, dt)
     treg = relax(x.treg, p.treg_density * e.volume * p.treg_turnover * (1.0 + p.treg_expansion * a.g_treg),
-                 p.treg_turnover, dt)
+                 p.treg_turnover + p.switch_cytotoxic * a.toxic_regulatory, dt)
     macrophages = relax(x.macrophages, p.macrophage_density * e.volume * p.macrophage_turnover,
                         p.macrophage_turnover, dt)
     return nk, lak_level, armed, treg, macrophages, nk_in - p.nk_return * p.nk_exit * x.nk, cleared
@@ -212,16 +213,18 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     hypoxic, capillary, po2, glucose = supply(x, a, e, b, p, l)
     starved, by_t, by_lak, by_m, spont = death_rates(x, a, e, p, l, hypoxic, glucose)
     grow = gain(l.birth_rate * starvation.growth_factor(hypoxic, glucose, p.glucose_half) * dt)
-    d_viable = starved + by_t + by_lak + by_m + spont
+    partner = p.switch_radiation * radiation.death_rate(x.damage, p.radiation_death_time, dt)
+    partner = partner + p.switch_cytotoxic * a.toxic_tumour
+    d_viable = starved + by_t + by_lak + by_m + spont + partner
     beside = p.switch_bystander * p.bystander_share * by_m  # macrophages do not ask for antigen, T cells that activate them do
-    d_loss = starved + by_lak + spont + beside
+    d_loss = starved + by_lak + spont + beside + partner
     born = (x.viable + x.loss) * (grow - 1.0)
     dead_viable = x.viable * grow * (1.0 - decay(d_viable * dt))
     dead_loss = x.loss * grow * (1.0 - decay(d_loss * dt))
     viable, loss = x.viable * grow - dead_viable, x.loss * grow - dead_loss
     v, w = dead_viable / (d_viable + 1e-30), dead_loss / (d_loss + 1e-30)
     died_starved, died_lak, died_spont = (v + w) * starved, (v + w) * by_lak, (v + w) * spont
-    died_t, died_m = v * by_t, v * by_m + w * beside
+    died_t, died_m, died_partner = v * by_t, v * by_m + w * beside, (v + w) * partner
     remains = (dead_viable + dead_loss) * l.cell_volume
     holds = 1.0 + mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
     middle = e.volume + 0.5 * born * l.cell_volume * (1.0 + p.stroma_share) * holds
@@ -237,15 +240,16 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, dt)
     reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
     adapted = relax(x.pressure_ref, e.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
-    antigen_in = died_starved + died_t + died_lak + died_m + died_spont
+    antigen_in = died_starved + died_t + died_lak + died_m + died_spont + died_partner
     danger_in = died_starved + p.danger_killed * (died_t + died_lak + died_m) + p.danger_spontaneous * died_spont
+    danger_in = danger_in + p.danger_treatment * died_partner
     new = Tissue(
         viable, loss, dead, x.fluid + released, x.protein, host, vessels, gone, flow, e1, e2, e3, erythrocytes, nk,
-        lak_level, armed, treg, macrophages, reference, adapted,
+        lak_level, armed, treg, macrophages, reference, adapted, x.damage * decay(dt / p.radiation_death_time),
     )
     return new, Outputs(
         hypoxic, capillary, po2, born, died_starved, died_t, died_lak, died_m, died_spont, nk_in, antigen_in, danger_in,
-        cleared,
+        cleared, died_partner,
     ), released
 
 
@@ -352,13 +356,15 @@ def advance_body(x, u, o, p, dt):
     pressor = relax(x.pressor, need * wanted / 2.0, 0.5, dt)
     # lymphocytes of the blood
     division = p.nk_division * u.occupied
+    toxic = p.switch_cytotoxic * u.toxic_lymphocyte
     made, lost = traffic.natural_killers(p.nk_turnover, p.nk_marrow, p.nk_survival, u.occupied_high)
-    nk = relax(x.nk, made * p.nk_blood * p.blood_volume, lost, dt) * gain(division * dt)
+    nk = relax(x.nk, made * p.nk_blood * p.blood_volume, lost + toxic, dt) * gain(division * dt)
     nk = nk * decay(division * nk / (p.nk_blood_most * p.nk_blood * p.blood_volume) * dt)
     nk = largest(nk - u.nk_taken, 0.05 * nk)
     # they multiply in lymphoid tissue under IL-2 and are seen in the blood once it is gone
-    lymphocytes = relax(x.lymphocytes, (1.0 + p.rebound * u.occupied) / p.rebound_time, 1.0 / p.rebound_time, dt)
-    treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover, p.treg_turnover, dt)
+    lymphocytes = relax(x.lymphocytes, (1.0 + p.rebound * u.occupied) / p.rebound_time, 1.0 / p.rebound_time + toxic, dt)
+    treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover,
+                 p.treg_turnover + p.switch_cytotoxic * u.toxic_regulatory, dt)
     driven = 1.0 - (1.0 - u.g_armed) * (1.0 - u.recalled / (u.activated + 1e-6))  # memory is armed without IL-2
     armed = killing.competence(x.armed, driven, p.armed_on, p.armed_off, 1.0, dt)
     flood = relax(x.organ_water, o.organ_leak / p.organ_water_time, 1.0 / p.organ_water_time, dt)

@@ -8,6 +8,7 @@ import numpy as np
 
 from locokine._jit import kernel, part
 from locokine.biology.arithmetic import largest
+from locokine.biology.binding import free_concentration
 from locokine.biology.extinction import exponent
 from locokine.biology.fluid import oncotic_interstitial, oncotic_plasma
 from locokine.body import grades
@@ -21,6 +22,7 @@ from locokine.tissue.layout import (
     S,
     T,
     W,
+    load_agent,
     load_body_outputs,
     load_host,
     load_line,
@@ -180,6 +182,11 @@ def allowed(b, plan, dose, s, time):
         else:
             hit = grade_of(b, plan.rule_term[r], s) >= plan.rule_grade[r]
         if hit:
+            if plan.rule_kind[r] == 3:
+                if b.course_share[course, s] > plan.rule_share[r]:
+                    b.course_share[course, s] = plan.rule_share[r]
+                    note(b, s, time, 11, -1, plan.rule_share[r])
+                continue
             if plan.rule_kind[r] == 1:
                 note(b, s, time, 4, -1, dose)
             else:
@@ -212,8 +219,46 @@ def rim_room(w, cores, n, p, s):
 
 
 @part
-def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
-    """Put an injection into one lesion: a pool from the centre outward, what does not fit flows back to the rim."""
+def fill_pools(w, cores, share, tumour, pool, points, s):
+    """How much of each shell the pools of `points` needles fill: one from the centre outward, several spread evenly by volume."""
+    begin = 0.0
+    for k in range(cores):
+        here = w[k * SHELL + T.volume + s]
+        share[k] = 0.0
+        if points <= 1:
+            share[k] = min(here, max(pool - begin, 0.0))
+        else:
+            width = min(pool, tumour) / points
+            for i in range(points):
+                middle = (i + 0.5) / points * tumour
+                overlap = min(begin + here, middle + 0.5 * width) - max(begin, middle - 0.5 * width)
+                share[k] += max(overlap, 0.0)
+        begin += here
+
+
+@part
+def depot_part(b, plan, agent, amount, s):
+    """What of a dose into tissue a depot holds at first."""
+    if plan.held[agent] == 0:
+        return 0.0
+    return load_agent(b.agent[agent], ZERO, s).depot_share * amount
+
+
+@part
+def set_free(b, plan, l, agent, k, s):
+    """Free concentration of an agent in a shell whose amount or fluid has changed."""
+    q = (np.uint64(agent) * plan.shells + k) * SOL
+    amount, fluid = b.solute[l, q + S.amount + s], b.tissue[l, k * SHELL + T.fluid + s]
+    if plan.held[agent] == 0:
+        b.solute[l, q + S.concentration + s] = amount / fluid
+    else:
+        kd = load_agent(b.agent[agent], ZERO, s).matrix_kd
+        b.solute[l, q + S.concentration + s] = free_concentration(amount, fluid, b.solute[l, q + S.sites + s], kd)
+
+
+@part
+def inject_lesion(b, plan, l, agent, amount, volume, route, distance, points, s):
+    """Put an injection into one lesion: pools within it, what does not fit flows back to the rim; part stays in the depot."""
     w, lesion, solute = b.tissue[l], b.lesion[l], b.solute[l]
     n, cores = plan.shells, plan.cores
     tumour = lesion[L.volume + s]
@@ -227,12 +272,7 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
     for k in range(n):
         share[k] = 0.0
     pool = max(3.0 * inside * volume, 0.05 * tumour)
-    filled = 0.0
-    for k in range(cores):
-        here = w[k * SHELL + T.volume + s]
-        part = min(here, max(pool - filled, 0.0))
-        share[k] = part
-        filled += here
+    fill_pools(w, cores, share, tumour, pool, points, s)
     total = 0.0
     for k in range(cores):
         total += share[k]
@@ -253,13 +293,42 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, s):
     around = (1.0 - inside) * max(1.0 - room / max((1.0 - inside) * volume, 1e-9), 0.0)
     for k in range(cores, n):
         share[k] *= (1.0 - inside - around) / max(rim, 1e-30)
-    b.pools[np.uint64(agent) * POOLS + A.subcutis + s] += around * amount
+    held = depot_part(b, plan, agent, amount, s)
+    b.pools[np.uint64(agent) * POOLS + A.subcutis + s] += around * (amount - held)
+    b.pools[np.uint64(agent) * POOLS + A.held_subcutis + s] += around * held
     for k in range(n):
         o, q = k * SHELL, (np.uint64(agent) * n + k) * SOL
-        solute[q + S.amount + s] += share[k] * amount
+        solute[q + S.amount + s] += share[k] * (amount - held)
+        solute[q + S.depot + s] += share[k] * held
         w[o + T.fluid + s] += share[k] * volume
-        solute[q + S.concentration + s] = solute[q + S.amount + s] / w[o + T.fluid + s]
+        set_free(b, plan, l, agent, k, s)
     lesion[L.fluid_injected + s] += (1.0 - around) * volume
+    b.injected[l, s] = 1.0
+
+
+@part
+def inject_artery(b, plan, l, agent, amount, s):
+    """Into the artery that feeds a lesion: its vessels take their share at the first pass, the rest reaches the plasma.
+
+    Blood of the artery flows through the lesion and, with `artery_flow`, through tissue that it feeds beside it. What the
+    shells keep is the exchange coefficient PS-and-flow over the whole flow, as for the blood of the body.
+    """
+    solute, n = b.solute[l], plan.shells
+    p = load_host(b.host, ZERO, s)
+    flow = p.artery_flow
+    for k in range(n):
+        flow += b.tissue[l, k * SHELL + T.flow + s]
+    left = amount
+    for k in range(n):
+        q = (np.uint64(agent) * n + k) * SOL
+        kept = amount * min(solute[q + S.blood + s] / max(flow, 1e-30), 1.0)
+        solute[q + S.amount + s] += kept
+        set_free(b, plan, l, agent, k, s)
+        left -= kept
+    b.pools[np.uint64(agent) * POOLS + A.plasma + s] += left
+    b.entered[agent, s] += left
+    b.ledger[agent, 2, s] += left
+    b.plasma[np.uint64(agent) * W + s] = b.pools[np.uint64(agent) * POOLS + A.plasma + s] / p.central_volume
     b.injected[l, s] = 1.0
 
 
@@ -280,6 +349,7 @@ def give(b, plan, dose, s, time):
     amount = plan.dose_amount[dose]
     if math.isnan(amount):
         amount = plan.dose_per_kg[dose] * p.weight
+    amount *= b.course_share[plan.dose_course[dose], s]
     volume = plan.dose_volume[dose]
     local = plan.dose_local[dose]
     if local == 1:
@@ -295,11 +365,17 @@ def give(b, plan, dose, s, time):
                 part = (b.lesion[l, L.volume + s] + 1e-3) / total
                 if plan.dose_each[dose] == 1:
                     part = 1.0
-                inject_lesion(b, plan, l, agent, amount * part, volume * part, route, plan.dose_distance[dose], s)
+                if route == 5:
+                    inject_artery(b, plan, l, agent, amount * part, s)
+                    b.body[B.plasma_volume + s] += volume * part
+                else:
+                    inject_lesion(b, plan, l, agent, amount * part, volume * part, route, plan.dose_distance[dose],
+                                  plan.dose_points[dose], s)
                 given += amount * part
         amount = given
     else:
         a = np.uint64(agent) * POOLS
+        held = depot_part(b, plan, agent, amount, s)
         if route == 2 and plan.dose_duration[dose] > 0.0:
             b.running[dose, s] = amount / plan.dose_duration[dose]
         elif route == 2:
@@ -309,9 +385,11 @@ def give(b, plan, dose, s, time):
             b.plasma[np.uint64(agent) * W + s] = b.pools[a + A.plasma + s] / p.central_volume
             b.body[B.plasma_volume + s] += volume
         elif route == 3:
-            b.pools[a + A.peritoneum + s] += amount
+            b.pools[a + A.peritoneum + s] += amount - held
+            b.pools[a + A.held_peritoneum + s] += held
         else:
-            b.pools[a + A.subcutis + s] += amount
+            b.pools[a + A.subcutis + s] += amount - held
+            b.pools[a + A.held_subcutis + s] += held
     b.treated[s] = 1.0
     b.dosed[agent, s] += amount
     b.ledger[agent, 0, s] += amount
@@ -328,6 +406,8 @@ def extinction(b, plan, time):
         for s in range(W):
             if lesion[L.extinct + s] > 0.0:
                 continue
+            if plan.seed_from[l] >= 0 and b.lesion[plan.seed_from[l], L.extinct + s] == 0.0:
+                continue  # cells may still come
             viable = 0.0
             loss = 0.0
             for k in range(plan.cores):

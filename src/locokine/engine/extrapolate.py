@@ -31,8 +31,10 @@ LEVELS = ("e_direct", "e_thrombotic", "e_lymphocyte", "lak_level", "armed", "res
 TOLD = ("t_specific", "t_all", "drift", "t_growth", "armed_rate")
 """What a shell is told by the passes around it and goes on with."""
 ACCOUNTS = ("strain_ref", "pressure_ref", *TOLD, "homing", "fluids_given", "hazard")
-TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg")
-BODY_DRIVES = ("il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed")
+TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg", "toxic_tumour",
+                 "toxic_regulatory", "toxic_lymphocyte")
+BODY_DRIVES = ("il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed",
+               "toxic_regulatory", "toxic_lymphocyte")
 
 
 def kind_of(name: str) -> int:

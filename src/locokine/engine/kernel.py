@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from locokine._jit import kernel, part
-from locokine.engine import body_pass, events, extrapolate, report_pass, settle, tissue_pass
-from locokine.tissue import shells
+from locokine.engine import body_pass, events, extrapolate, partners, report_pass, settle, tissue_pass
+from locokine.tissue import held, shells
 from locokine.tissue.layout import POOLS, SHELL, SOL, B, L, T, W, load_host
 
 ZERO = np.uint64(0)
@@ -51,8 +51,13 @@ def prepare_lesion(b, plan, l, dt):
         d = b.agent_arrays[g]
         shells.set_solute(w, b.solute[l], g * n * SOL, n, cores, d[0], d[1], d[2], d[3], d[4], plan.cavity[l],
                           b.scratch[6], 1.0)
+        if plan.cavity[l] > 0.0:
+            held.void_pass(w, b.solute[l], g * n * SOL, n, b.host)
+        if plan.held[g] != 0:
+            held.set_sites(w, b.solute[l], g * n * SOL, n, b.agent[g])
     tissue_pass.secretion_pass(w, b.solute[l], n, b.host, dt)
     tissue_pass.clear_drives(w, n)
+    partners.clear_toxic(w, n)
 
 
 @kernel
@@ -97,9 +102,15 @@ def fine_step(b, plan, time, h, weight, present):
             if time >= plan.implant_time[l]:
                 first = g * plan.shells * SOL
                 tissue_pass.uptake_pass(b.tissue[l], b.solute[l], first, plan.shells, b.agent[g], b.host)
-                shells.step_solute(b.tissue[l], b.solute[l], first, plan.shells, b.plasma, g * W, blood, lymph, lost,
-                                   around, h)
+                if plan.held[g] != 0:
+                    held.step_held(b.tissue[l], b.solute[l], first, plan.shells, b.agent[g], b.host, b.agent_arrays[g, 4],
+                                   b.plasma, g * W, blood, lymph, lost, around, h)
+                else:
+                    shells.step_solute(b.tissue[l], b.solute[l], first, plan.shells, b.plasma, g * W, blood, lymph,
+                                       lost, around, h)
                 tissue_pass.ledger_pass(b.solute[l], first, plan.shells, ledger, h)
+        if plan.held[g] != 0:
+            held.release_pools(b.pools, g * POOLS, b.agent[g], h)
         body_pass.lesions_pass(b.pools, g * POOLS, ledger, made, blood, lymph, lost, around, h)
         body_pass.pools_pass(b.pools, g * POOLS, b.plasma, b.mean_plasma, b.mean_node, g * W, b.host, b.agent[g],
                              b.rate[g], blood, lymph, made, cells, b.entered[g], ledger, h)
@@ -107,6 +118,7 @@ def fine_step(b, plan, time, h, weight, present):
         if time >= plan.implant_time[l]:
             tissue_pass.drive_pass(b.tissue[l], b.solute[l], plan.agents, plan.shells, b.agent, b.host, weight)
     body_pass.body_drive_pass(b.body, b.mean_plasma, b.mean_node, plan.agents, b.agent, b.host, weight)
+    partners.toxic_drives(b, plan, time, weight)
     report_pass.track_exposure(b, plan, time, h)
 
 
@@ -189,6 +201,7 @@ def half_step(b, plan, time, dt, first, last, present):
         if time >= plan.implant_time[l]:
             prepare_lesion(b, plan, l, dt)
     body_pass.clear_body_drives(b.body)
+    partners.clear_toxic_body(b.body)
     for j in range(first, last):
         fine_step(b, plan, time, plan.fine[j], plan.fine[j] / dt, present)
     slow_step(b, plan, time, dt)
@@ -232,7 +245,8 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         settle.implant_due(b, plan, plan.time[i - 1] if i > 0 else -1.0, time)
         body_pass.outputs_pass(b.body, b.host)
         fill_scratch(b)
-        dosed = plan.dose_first[i] < plan.dose_first[i + 1]
+        acting = partners.acts_due(plan, time)
+        dosed = acting or plan.dose_first[i] < plan.dose_first[i + 1]
         if dosed:
             for l in range(b.tissue.shape[0]):
                 if time >= plan.implant_time[l]:
@@ -245,6 +259,12 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         events.grade_pass(b, plan, time, dt)
         # a day's value is that before the dose of the day; the series show the moment after it
         write_outputs(b, plan, i, time, plan.output[i, 0], -1, -1, daily_lesion, daily_body, fields)
+        if acting:
+            partners.act(b, plan, time)
+            for l in range(b.tissue.shape[0]):
+                if time >= plan.implant_time[l]:
+                    tissue_pass.exchange_pass(b.tissue[l], plan.shells, b.body, b.host, b.line[l])
+                    shells.place_shells(b.tissue[l], b.lesion[l], plan.shells, plan.cores, b.scratch[0])
         for d in range(plan.dose_first[i], plan.dose_first[i + 1]):
             present[plan.dose_agent[d]] = 1
             for s in range(W):
@@ -262,6 +282,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         if i == steps:
             break
         step(b, plan, i, time, dt, present)
+        partners.seed(b, plan, plan.time[i + 1], dt)
         events.extinction(b, plan, plan.time[i + 1])
         if events.deaths(b, plan, plan.time[i + 1]) == 0:
             return plan.time[i + 1]

@@ -7,6 +7,7 @@ import numpy as np
 from locokine._jit import kernel, loop, part
 from locokine.biology import traffic
 from locokine.biology.arithmetic import largest
+from locokine.biology.binding import free_concentration
 from locokine.engine.variables import LESION
 from locokine.tissue.layout import (
     NODE,
@@ -20,6 +21,7 @@ from locokine.tissue.layout import (
     S,
     T,
     W,
+    load_agent,
     load_body_outputs,
     load_host,
     load_line,
@@ -27,6 +29,41 @@ from locokine.tissue.layout import (
 
 ZERO = np.uint64(0)
 V = {variable.name: i for i, variable in enumerate(LESION)}
+
+
+@part
+def bound_amount(b, plan, l, g, k, s):
+    """What matrix holds of agent `g` in shell `k` of lesion `l`, fmol."""
+    if plan.held[g] == 0:
+        return 0.0
+    d = load_agent(b.agent[g], ZERO, s)
+    q = (np.uint64(g) * plan.shells + k) * SOL
+    fluid, sites = b.tissue[l, k * SHELL + T.fluid + s], b.solute[l, q + S.sites + s]
+    free = free_concentration(b.solute[l, q + S.amount + s], fluid, sites, d.matrix_kd)
+    return sites * free / (d.matrix_kd + free)
+
+
+@part
+def seen_amount(b, plan, l, g, k, s):
+    """The amount of agent `g` in shell `k` that cells see: what is free, and the share of what is bound that is active."""
+    amount = b.solute[l, (np.uint64(g) * plan.shells + k) * SOL + S.amount + s]
+    if plan.held[g] == 0:
+        return amount
+    d = load_agent(b.agent[g], ZERO, s)
+    return amount - (1.0 - d.bound_activity) * bound_amount(b, plan, l, g, k, s)
+
+
+@part
+def report_amounts(b, plan, l, out):
+    """Amounts of all agents in a lesion and its rim: in all, bound, in depots (rows 42 to 44)."""
+    for g in range(plan.agents):
+        for k in range(plan.shells):
+            q = (np.uint64(g) * plan.shells + k) * SOL
+            for s in range(W):
+                depot = b.solute[l, q + S.depot + s]
+                out[42, s] += b.solute[l, q + S.amount + s] + depot
+                out[43, s] += bound_amount(b, plan, l, g, k, s)
+                out[44, s] += depot
 
 
 @kernel
@@ -59,7 +96,7 @@ def report_lesion(b, plan, l, out):
             out[18, s] += volume * w[o + T.e_lymphocyte + s]
             out[21, s] += w[o + T.erythrocytes + s]
             for g in range(plan.agents):
-                out[22, s] += b.potency[g, s] * solute[(g * n + k) * SOL + S.amount + s]
+                out[22, s] += b.potency[g, s] * seen_amount(b, plan, l, g, k, s)
             out[23, s] += solute[k * SOL + S.amount + s]
             out[24, s] += w[o + T.protein + s]
             out[27, s] += w[o + T.nk + s]
@@ -108,6 +145,10 @@ def report_lesion(b, plan, l, out):
         out[36, s] = lesion[L.deaths_lak + s]
         out[37, s] = lesion[L.deaths_macrophage + s]
         out[38, s] = lesion[L.deaths_spontaneous + s]
+        out[39, s] = lesion[L.deaths_treatment + s]
+        out[40, s] = lesion[L.deaths_resected + s]
+        out[41, s] = lesion[L.seeded + s]
+    report_amounts(b, plan, l, out)
 
 
 @kernel
@@ -142,6 +183,13 @@ def report_body(b, plan, out):
         out[18, s] = b.body[B.fluids_given + s] * 1e-3
         out[19, s] = b.body[B.pressor + s]
         out[20, s] = o.organ_leak
+        for v in range(21, 24):
+            out[v, s] = 0.0
+        for g in range(plan.agents):
+            out[21, s] += b.ledger[g, 0, s] + b.ledger[g, 1, s]
+            for a in range(POOLS // W):
+                out[22, s] += b.pools[g * POOLS + a * W + s]
+            out[23, s] += b.ledger[g, 4, s] + b.ledger[g, 5, s] + b.ledger[g, 6, s]
 
 
 @part
@@ -155,8 +203,7 @@ def report_field(b, plan, l, out):
             out[0, k, s] = w[o + T.outer_radius + s]
             out[1, k, s] = 0.0
             for g in range(plan.agents):
-                q = (g * plan.shells + k) * SOL
-                out[1, k, s] += b.potency[g, s] * b.solute[l, q + S.amount + s] / w[o + T.fluid + s]
+                out[1, k, s] += b.potency[g, s] * seen_amount(b, plan, l, g, k, s) / w[o + T.fluid + s]
             out[2, k, s] = w[o + T.pressure + s]
             out[3, k, s] = w[o + T.fluid + s] / volume
             out[4, k, s] = w[o + T.leak + s]
@@ -229,6 +276,15 @@ def add_node(mean, end, mean_of, pools, at, first, host):
         end[s] += pools[first + A.node + s] / p.node_volume
 
 
+@part
+def hide_bound(b, plan, l, g, first, stop, end, fluid, count):
+    """Take what is bound and not active out of the concentration at the end of a step."""
+    for k in range(first, stop):
+        for s in range(W):
+            amount = b.solute[l, (np.uint64(g) * plan.shells + k) * SOL + S.amount + s]
+            end[s] -= (amount - seen_amount(b, plan, l, g, k, s)) / (fluid[s] * count)
+
+
 @kernel
 def track_exposure(b, plan, time, dt):
     """Peak and area under the curve of every agent and of active IL-2 in tumour, rim, node and plasma."""
@@ -249,6 +305,8 @@ def track_exposure(b, plan, time, dt):
                     if time >= plan.implant_time[l]:
                         add_lesion(mean, end, b.scratch[12], b.scratch[13], b.scratch[14], b.tissue[l], b.solute[l],
                                    g * plan.shells * SOL, first, stop, count)
+                        if plan.held[g] != 0:
+                            hide_bound(b, plan, l, g, first, stop, end, b.scratch[14], count)
             elif place == 2:
                 add_node(mean, end, b.mean_node, b.pools, at, g * POOLS, b.host)
             else:

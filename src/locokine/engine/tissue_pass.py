@@ -185,6 +185,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             lesion[L.deaths_lak + s] += out.died_lak
             lesion[L.deaths_macrophage + s] += out.died_macrophage
             lesion[L.deaths_spontaneous + s] += out.died_spontaneous
+            lesion[L.deaths_treatment + s] += out.died_treatment
             lesion[L.cells + s] += new.viable + new.loss
             lesion[L.homing + s] += out.homing
 
@@ -235,7 +236,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
                 divide = p.t_division * w[o + T.g_t + s] * present
                 exits = p.t_exit * (1.0 - p.t_retention * present)
-                leave = exits + p.t_death
+                leave = exits + p.t_death + p.switch_cytotoxic * w[o + T.toxic_lymphocyte + s]
                 returned[g * W + s] += p.t_return * exits * cells * dt
                 arrives = w[o + T.homing + s] * here / blood
                 share = body[B.armed + s] + (1.0 - body[B.armed + s]) * remembered / (here + 1e-9)

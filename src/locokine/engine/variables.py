@@ -57,6 +57,12 @@ LESION: tuple[Variable, ...] = (
     Variable("deaths_lak", "cells", "cumulative deaths by NK and LAK cells"),
     Variable("deaths_macrophage", "cells", "cumulative deaths by macrophages"),
     Variable("deaths_spontaneous", "cells", "cumulative spontaneous deaths"),
+    Variable("deaths_treatment", "cells", "cumulative deaths by irradiation and cytotoxic drugs"),
+    Variable("deaths_resected", "cells", "cumulative tumour cells taken out by resection"),
+    Variable("seeded", "cells", "cumulative tumour cells that came from another lesion"),
+    Variable("agent_total", "fmol", "all agents and endogenous IL-2 in lesion and rim: free, bound and not yet released"),
+    Variable("agent_bound", "fmol", "the part of it that is bound to matrix"),
+    Variable("agent_depot", "fmol", "the part of it that a depot has not yet released"),
 )
 
 BODY: tuple[Variable, ...] = (
@@ -81,6 +87,9 @@ BODY: tuple[Variable, ...] = (
     Variable("fluids_given", "mL", "cumulative intravenous fluids given as support"),
     Variable("pressor", "1", "pressor support (0 none, 1 full dose)"),
     Variable("organ_leak", "1", "albumin leak index of the lung relative to baseline (as measured with labelled albumin)"),
+    Variable("agent_supplied", "fmol", "cumulative amount given or made by the host, all agents"),
+    Variable("agent_elsewhere", "fmol", "amount outside the lesions: plasma, periphery, node, depots"),
+    Variable("agent_gone", "fmol", "cumulative amount degraded, taken up, cleared or taken out, all agents"),
 )
 
 FIELD: tuple[Variable, ...] = (
@@ -103,6 +112,6 @@ PLACES: tuple[str, ...] = ("tumour", "rim", "node", "plasma")
 
 EVENTS: tuple[str, ...] = (
     "implanted", "extinct", "cured", "recurred", "dose", "dose_held", "course_ended", "humane_endpoint", "toxic_death",
-    "tumour_death", "challenged", "rejected",
+    "tumour_death", "challenged", "rejected", "irradiated", "resected", "dose_reduced",
 )
 """Kinds of entries in the event log (one row: arm, subject, time_h, kind, lesion or '', value)."""

@@ -12,6 +12,7 @@ from locokine.formats.sbml import LAG, Content, Event, broken, sbml
 from locokine.formats.symbols import Equations, Graph
 from locokine.population import Population, draw
 from locokine.scenario.experiment import Experiment
+from locokine.scenario.protocol import CAVITIES
 from locokine.tissue import layout
 
 FORMULAS_OF_DOSES = 8_000
@@ -86,8 +87,17 @@ def _check(experiment: Experiment, arm: str, subject: int | None) -> None:
         raise InputError("--arm", f"there is no arm '{arm}'", f"one of {', '.join(names)}")
     if subject is not None and not 0 <= subject < experiment.subjects:
         raise InputError("--subject", f"there is no subject {subject}", f"0 to {experiment.subjects - 1}")
-    if experiment.protocol.geometry != "well-mixed" and any(p.site != "peritoneum" for p in experiment.protocol.lesions):
+    if experiment.protocol.geometry != "well-mixed" and any(p.site not in CAVITIES for p in experiment.protocol.lesions):
         raise InputError("geometry", "shells are partial differential equations", "write geometry: well-mixed")
+    chosen = next(one for one in experiment.protocol.arms if one.name == arm)
+    if chosen.acts or any(plan.seeded_by for plan in experiment.protocol.lesions):
+        what = "radiotherapy, surgery and seeded lesions are"
+        raise InputError(f"arms.{arm}", f"{what} not written as equations", "export an arm of doses alone")
+    for agent in experiment.protocol.agents:
+        records = experiment.agent_records(agent)
+        if any(records[name].value > 0.0 for name in (*batch.HOLDING, *batch.TOXIC)):
+            problem = f"'{agent}' is held by matrix or a depot, or kills cells: not written as equations"
+            raise InputError(f"agents.{agent}", problem, "export an experiment with agents of plain IL-2")
     for plan in experiment.protocol.lesions:
         if plan.day > 0.0:
             raise InputError(f"lesions.{plan.name}.day", f"begins on day {plan.day:g}", "let all lesions begin on day 0")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from locokine.engine.variables import FIELD, LESION
 from locokine.errors import InputError
+from locokine.scenario.protocol import CAVITIES
 
 if TYPE_CHECKING:
     from locokine.results.result import Result
@@ -51,7 +52,7 @@ class TissueState:
     geometry
         "shells", "well-mixed" or "cavity".
     site
-        "skin", "subcutis", "viscera" or "peritoneum".
+        A site of `scenario.protocol.Site`.
     radius
         Outer radius of every compartment, mm, from the centre outwards.
     core
@@ -133,7 +134,7 @@ def read_state(result: Result, arm: str, subject: int, day: float, lesion: str |
     if not (np.isfinite(radius).all() and radius[-1] > 0.0):
         raise InputError("--day", _why_nothing(result, arm, subject, day), "choose an earlier (or later) day")
     plan = next(item for item in result.protocol.lesions if item.name == lesion)
-    cavity = plan.site == "peritoneum"
+    cavity = plan.site in CAVITIES
     core = np.ones(radius.size, dtype=bool)
     core[-(1 if radius.size == 2 else result.protocol.rim_shells) :] = False
     hour = float(fields["field_time_h"].values[at])

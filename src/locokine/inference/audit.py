@@ -42,6 +42,8 @@ SETTINGS: tuple[tuple[str, str, float, int], ...] = (
     ("high_dose_intravenous", "well-mixed", 30.0, 0),
     ("subcutaneous", "well-mixed", 30.0, 0),
     ("high_dose_mouse", "well-mixed", 7.0, 0),
+    ("radiotherapy_and_il2", "well-mixed", 13.0, 0),
+    ("free_against_anchored", "well-mixed", 11.0, 0),
 )
 """Shipped example or scenario of the evidence, geometry, days, shells (0: as it is): one of them has to move."""
 
@@ -51,6 +53,8 @@ RUNNING_ON = ("exposure", "reached_plasma", "cure_probability")
 EXPLAINED: dict[str, str] = {
     "fmol_per_iu": "turns IU into an amount when the scenario is read, before the engine runs",
     "molar_mass": "turns mass into an amount when the scenario is read, before the engine runs",
+    "artery_flow": "counts only for a dose into an artery",
+    "cavity_voiding": "is 0 but in a bladder",
 }
 """Parameters that rightly move nothing → why."""
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from locokine.engine.run import ArmRun
 from locokine.engine.variables import LESION
 from locokine.errors import InputError
-from locokine.scenario.protocol import Protocol
+from locokine.scenario.protocol import CAVITIES, Protocol
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -135,8 +135,8 @@ def baseline_day(protocol: Protocol, arm: str) -> float:
 
     A day value is that of the moment before a dose given at the same time.
     """
-    own = [dose.time for item in protocol.arms if item.name == arm for dose in item.doses]
-    every = own or [dose.time for item in protocol.arms for dose in item.doses]
+    own = [one.time for item in protocol.arms if item.name == arm for one in (*item.doses, *item.acts)]
+    every = own or [one.time for item in protocol.arms for one in (*item.doses, *item.acts)]
     if every:
         return float(np.floor(min(every) / 24.0 + ROUND))
     return float(np.floor(min((lesion.day for lesion in protocol.lesions), default=0.0)))
@@ -171,7 +171,7 @@ def sites_of(protocol: Protocol, lesions: Sequence[str]) -> tuple[str, ...]:
 
 
 def injected_lesions(protocol: Protocol, arm: str) -> frozenset[str]:
-    """Lesions of an arm that are injected, or lie in the cavity that is."""
+    """Lesions of an arm that are injected, irradiated or cut, or lie in the cavity that is injected."""
     found: set[str] = set()
     for item in protocol.arms:
         if item.name == arm:
@@ -179,6 +179,10 @@ def injected_lesions(protocol: Protocol, arm: str) -> frozenset[str]:
                 found.update(dose.lesions)
                 if dose.route == "intraperitoneal":
                     found.update(plan.name for plan in protocol.lesions if plan.site == "peritoneum")
+                elif dose.route == "intracavitary":
+                    found.update(plan.name for plan in protocol.lesions if plan.site in CAVITIES)
+            for act in item.acts:
+                found.update(act.lesions)
     return frozenset(found)
 
 
@@ -192,7 +196,7 @@ def measure(run: ArmRun, sites: Sequence[str], at: NDArray[np.int64], criteria: 
     for i, site in enumerate(sites):
         name = "tumour_volume" if criteria.kind == "recist" and site == "viscera" else "caliper_volume"
         volume = np.nan_to_num(run.daily_lesion[_LESION[name], i, at, :])
-        if site == "peritoneum":
+        if site in CAVITIES:
             seen = volume >= criteria.ascites
         else:
             seen = diameter(volume) >= criteria.detectable * (1.0 - ROUND)
@@ -271,7 +275,7 @@ def choose_targets(base: Array, sites: Sequence[str], criteria: Criteria) -> Boo
             (base[lesion, everyone] >= criteria.recist_measurable * (1.0 - ROUND))
             & (taken.sum(axis=0) < criteria.recist_targets)
             & (taken[group, everyone] < criteria.recist_per_organ)
-            & np.array([sites[i] != "peritoneum" for i in lesion], dtype=bool)  # effusions are not measurable
+            & np.array([sites[i] not in CAVITIES for i in lesion], dtype=bool)  # effusions are not measurable
         )
         chosen[lesion, everyone] = fits
         taken[group, everyone] += fits

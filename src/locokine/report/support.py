@@ -15,7 +15,7 @@ STATUSES: tuple[str, ...] = ("measured", "derived", "calibrated", "assumed")
 LINKS: dict[str, str] = {
     "exposure": r"fmol_per_iu|molar_mass|radius|clearance.*|central_.*|peripheral_.*|distribution_.*|peritoneum_.*"
     r"|subcutis_.*|tissue_degradation|degradation_factor|node_degradation|node_flow|node_volume|uptake_.*|secretion"
-    r"|presence_half|.*_hindrance|potency_.*|cavity_wall_.*",
+    r"|presence_half|.*_hindrance|potency_.*|cavity_(wall_.*|voiding)|matrix_.*|bound_.*|depot_share|release_rate|artery_flow",
     "leak": r"direct_.*|thrombotic_.*|lymphocyte_(half|t_weight|on|off)|leak_.*",
     "fluid": r"vessel_pressure|.*_vessel_conductivity|(tumour|normal)_(reflection|conductivity|fluid_ratio|modulus"
     r"|rest_pressure|tissue_protein)|relaxed_share|creep_time|strain_cap|lymph_(conductance|pressure|opening)"
@@ -32,7 +32,8 @@ LINKS: dict[str, str] = {
     r"|bystander_share|exhaustion_.*|homing_.*|margination_.*"
     r"|nk_(division|homing|exit|return|most|turnover|marrow|survival|high_kd|blood.*)|t_(division|exit|return|retention|death|most)|rebound.*"
     r"|recruit_half",
-    "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take",
+    "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take"
+    r"|radiation_.*|toxic_.*|seeding_rate",
     "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|volume_reflex|fever_.*|synthesis_fall|shock_ratio"
     r"|death_rate|weight|plasma_.*|erythrocyte_volume|interstitial_volume|arterial_pressure|filtration_coefficient"
     r"|lymph_(flow|most)|protein_(escape|loss)|intake|temperature|supportive_care|fluids_.*|endpoint_.*",

@@ -89,11 +89,14 @@ class AgentUnits:
         fmol per IU; None where the agent has no units of activity.
     inert
         Whether the agent does nothing but take up volume, so that its amount may be left out.
+    particles
+        Whether it is made of particles, which are not put into blood.
     """
 
     molar_mass: float | None
     fmol_per_iu: float | None
     inert: bool = False
+    particles: bool = False
 
     def to_fmol(self, amount: Amount, agent: str, place: str) -> float:
         """Return the amount in fmol (per kg, m² and h as the amount is).

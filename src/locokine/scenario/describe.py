@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from locokine.scenario.experiment import Experiment
-from locokine.scenario.protocol import Arm, Dose
+from locokine.scenario.protocol import CAVITIES, Act, Arm, Dose
 
 HOURS_PER_DAY = 24.0
 
@@ -18,7 +18,7 @@ RATES: dict[str, float] = {"shells": 90.0, "well-mixed": 600.0}
 REFERENCE_SHELLS = 32
 REFERENCE_DAYS = 60.0
 BYTES_PER_VALUE = 8
-VARIABLES = 64
+VARIABLES = 69
 """Reported quantities per lesion and host together (engine.variables), for the estimate of memory."""
 BASE_MEMORY = 350e6
 """Interpreter, libraries and compiled engine, bytes."""
@@ -157,7 +157,7 @@ def estimate(experiment: Experiment, threads: int = 2, rates: dict[str, float] |
     """Return the estimated cost of a run: simulation only, without compiling and the report."""
     protocol = experiment.protocol
     days = protocol.follow_up / HOURS_PER_DAY
-    solid = sum(plan.site != "peritoneum" for plan in protocol.lesions)
+    solid = sum(plan.site not in CAVITIES for plan in protocol.lesions)
     cavities = len(protocol.lesions) - solid
     known = {**RATES, **(rates or {})}
     share = threads / 2.0
@@ -199,7 +199,22 @@ def _lesion_row(experiment: Experiment, index: int) -> LesionRow:
 
 
 def _course_rows(experiment: Experiment, arm: Arm) -> tuple[CourseRow, ...]:
-    return tuple(_course_row(experiment, arm, index, text) for index, text in enumerate(arm.text))
+    acted = {act.course for act in arm.acts}
+    return tuple(
+        _act_row(text, [act for act in arm.acts if act.course == index]) if index in acted
+        else _course_row(experiment, arm, index, text)
+        for index, text in enumerate(arm.text)
+    )
+
+
+def _act_row(text: str, acts: list[Act]) -> CourseRow:
+    """One line of radiotherapy or surgery; it has no amounts."""
+    first, none = acts[0], DoseAmounts(None, None, None, None, None)
+    what = f"{first.size:g} Gy" if first.kind == "radiotherapy" else "surgery"
+    return CourseRow(
+        text, first.kind, what, len(acts), first.time / HOURS_PER_DAY, acts[-1].time / HOURS_PER_DAY, none, none, none,
+        None, 0.0, first.lesions, False, (),
+    )
 
 
 def _given(dose: Dose, weight: float) -> float:
@@ -221,7 +236,7 @@ def _course_row(experiment: Experiment, arm: Arm, index: int, text: str) -> Cour
         return _amounts(experiment, first.agent, fmol, weight)
 
     volume = first.volume * (len(first.lesions) if first.per_lesion else 1)
-    rules = tuple(_rule_text(rule.kind, rule.term, rule.grade) for rule in arm.rules if rule.course == index)
+    rules = tuple(_rule_text(rule.kind, rule.term, rule.grade, rule.share) for rule in arm.rules if rule.course == index)
     return CourseRow(
         text=text,
         agent=first.agent,
@@ -253,8 +268,9 @@ def _amounts(experiment: Experiment, agent: str, fmol: float, weight: float) -> 
     )
 
 
-def _rule_text(kind: str, term: str, grade: int) -> str:
+def _rule_text(kind: str, term: str, grade: int, share: float = 1.0) -> str:
     words = term.replace("_", " ")
-    return {"until": f"until {words}", "hold": f"hold while {words} >= {grade}", "stop": f"stop at {words} >= {grade}"}[
-        kind
-    ]
+    return {
+        "until": f"until {words}", "hold": f"hold while {words} >= {grade}", "stop": f"stop at {words} >= {grade}",
+        "reduce": f"reduce to {100.0 * share:g} % at {words} >= {grade}",
+    }[kind]

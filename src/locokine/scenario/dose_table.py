@@ -33,10 +33,10 @@ COLUMNS = ("ID", "TIME", "AMT", "RATE", "CMT", "EVID", "II", "ADDL")
 """Columns with NONMEM's own meaning."""
 EXTRA = ("ARM", "AGENT", "UNIT", "ROUTE", "LESION", "VOLUME", "DISTANCE", "DURATION", "PER_LESION", "POINTS")
 """What else is needed to give the same doses again: text, mm³, mm, h, 0 or 1, number."""
-COMPARTMENTS = {1: "intravenous", 2: "subcutaneous", 3: "intraperitoneal"}
-"""CMT of routes that aim at no lesion; lesion i (from 1, in the order of the scenario) is one of the next two plus i."""
-LESION_COMPARTMENTS = {1000: "intratumoural", 2000: "peritumoural"}
-"""CMT 1000 and 2000 alone mean the lesions named in LESION, or all."""
+COMPARTMENTS = {1: "intravenous", 2: "subcutaneous", 3: "intraperitoneal", 4: "intracavitary"}
+"""CMT of routes that aim at no lesion; lesion i (from 1, in the order of the scenario) is one of the next three plus i."""
+LESION_COMPARTMENTS = {1000: "intratumoural", 2000: "peritumoural", 3000: "intra-arterial"}
+"""CMT 1000, 2000 and 3000 alone mean the lesions named in LESION, or all."""
 MAX_ROWS = 100_000
 _LINE = re.compile(r"table\s+(?P<file>.+?)(?P<options>(?:\s+(?:id|agent|unit)\s+\S+)*)\s*$")
 _MISSING = ("", ".")
@@ -50,7 +50,7 @@ _SAME = 1e-9
 def write_table(experiment: Experiment) -> str:
     """Return the doses of all arms as a table; equally spaced doses become one record (II, ADDL).
 
-    Untreated arms have no record. Doses per m² are written per kg.
+    Untreated arms have no record, nor have radiotherapy and resections. Doses per m² are written per kg.
     """
     names = [plan.name for plan in experiment.protocol.lesions]
     stream = io.StringIO()
@@ -350,7 +350,7 @@ def _where(row: _Row, lesions: Sequence[str]) -> tuple[str, list[str]]:
         if 0 <= index <= len(lesions):
             return name, [lesions[index - 1]] if index else named
     known = ", ".join(f"{key} {value}" for key, value in {**COMPARTMENTS, **LESION_COMPARTMENTS}.items())
-    raise row.error("CMT", f"{number} is not a compartment", f"{known}, the last two plus the number of a lesion")
+    raise row.error("CMT", f"{number} is not a compartment", f"{known}, the last three plus the number of a lesion")
 
 
 def _duration(row: _Row, amount: float) -> float:

@@ -5,12 +5,13 @@
 
     amounts     20000 IU · 5000 U[Cetus] · 600000 IU/kg · 1e6 IU/m2 · 1.2 ug · an amount per time is an infusion:
                 1e6 IU/m2/day intravenous days 0-4 (each day from its beginning to its end) · 3000 IU/kg/h … over 8 h
-    routes      intratumoural · peritumoural [fan of 12] · intravenous · subcutaneous · intraperitoneal · intracavitary
+    routes      intratumoural [fan of 5] · peritumoural [fan of 12] · intravenous · intra-arterial · subcutaneous
+                intraperitoneal · intracavitary · intrapleural · intravesical
     schedules   daily days 10-14 · day 3 · days 1, 4, 9 · daily x5 from day 10 · every 2 days days 10-20
                 q8h x14 from day 0 · q8h days 10-14 · weekly · twice weekly · three times weekly from day 3 for 4 weeks
                 on Mon, Wed, Fri for 3 weeks · Mon-Fri days 0-13 (day 0 is a Monday)
     cycles      q8h x14 repeated every 14 days x2 · daily x5 then 9 days rest x3 (without xN: to the end of follow-up)
-    rules       until complete response · hold while hypotension >= 3 · stop at any >= 4
+    rules       until complete response · hold while hypotension >= 3 · stop at any >= 4 · reduce to 50 % at fever >= 3
 
 A dose per m² is turned into one per kg with the body surface of a host of median weight, so that within an arm it
 follows weight, not its power 2/3. Every element of the grammar is a row of a table in `scenario.grammar` or
@@ -40,6 +41,7 @@ from locokine.scenario.grammar import (
     NUMERIC,
     ROUTES,
     RULES,
+    SITE_OF_ROUTE,
     Cursor,
     Parts,
     Schedule,
@@ -64,6 +66,7 @@ class Course:
     lesions: tuple[str, ...] = ()
     points: int = 1
     cavity: bool = False
+    cavity_site: str = ""
     rules: tuple[Rule, ...] = ()
     text: str = ""
 
@@ -120,7 +123,8 @@ def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
         parts.update(new)
     schedule = parse_schedule(cursor, MODIFIERS)
     rules = parse_rules(cursor)
-    parts |= {"rules": rules, "text": " ".join(text.split()), "cavity": word in INTO_CAVITY}
+    parts |= {"rules": rules, "text": " ".join(text.split()), "cavity": word in INTO_CAVITY,
+              "cavity_site": SITE_OF_ROUTE.get(word, "")}
     course = Course(agent, route, schedule, amount, per_lesion, **parts)
     _check_route(course, place)
     return course
@@ -157,11 +161,9 @@ def _check_route(course: Course, place: str) -> None:
         raise InputError(place, f"an {course.route} dose cannot be 'per lesion'", "remove 'per lesion'")
     if course.distance is not None and course.route != "peritumoural":
         raise InputError(place, "'at DISTANCE' belongs to peritumoural doses", "remove it, or inject peritumoural")
-    if course.points > 1 and course.route != "peritumoural":
-        if course.route == "intratumoural":
-            problem, remedy = "a fan of injections inside a tumour is not simulated yet", "remove 'fan of …'"
-            raise InputError(place, problem, f"{remedy}: an injection fills a lesion from its centre outward")
-        raise InputError(place, "'fan of N' belongs to peritumoural doses", "remove it, or inject peritumoural")
+    if course.points > 1 and course.route not in ("intratumoural", "peritumoural"):
+        remedy = "remove it, or inject intratumoural or peritumoural"
+        raise InputError(place, "'fan of N' belongs to injections into or beside a tumour", remedy)
 
 
 def expand_course(
@@ -210,6 +212,9 @@ def expand_course(
             f"{late} is not before the end of follow-up (day {follow_up:g})",
             "lengthen follow-up or shorten the schedule",
         )
+    if units.particles and course.route in ("intravenous", "intra-arterial"):
+        problem = f"'{course.agent}' is made of particles, which are not put into blood"
+        raise InputError(place, problem, "give it into tissue: intratumoural, peritumoural, subcutaneous, into a cavity")
     duration = _duration(course, times, place)
     amount = _fmol(course, units, place)
     if course.amount is not None and course.amount.rate:
@@ -225,8 +230,13 @@ def expand_course(
     if course.amount is not None and course.amount.per != "host":
         optional["amount_per_kg"] = amount * _per_kg(course.amount, surface, place)
         amount = math.nan
+    route = course.route
+    if course.cavity and lesions_in_cavity(lesions)[0].site != "peritoneum":
+        route = "intracavitary"
+    elif course.cavity:
+        route = "intraperitoneal"
     doses = tuple(
-        Dose(time, course.agent, amount, course.route, _present(course, targets, time, place), **optional)
+        Dose(time, course.agent, amount, route, _present(course, targets, time, place), **optional)
         for time in times
     )
     return doses, tuple(replace(rule, course=index) for rule in course.rules)
@@ -298,17 +308,25 @@ def _named(
     return tuple(by_name[name] for name in names)
 
 
+def lesions_in_cavity(lesions: Sequence[LesionPlan]) -> tuple[LesionPlan, ...]:
+    """Return the lesions in fluid cavities; all of a host's cavities are of one kind."""
+    return tuple(plan for plan in lesions if plan.site in CAVITIES)
+
+
 def _cavities(
     course: Course, lesions: Sequence[LesionPlan], groups: Mapping[str, tuple[str, ...]], place: str
 ) -> tuple[LesionPlan, ...]:
     """Return the lesions in a cavity: an intraperitoneal dose goes into all of them."""
-    found = tuple(plan for plan in lesions if plan.site in CAVITIES)
+    found = lesions_in_cavity(lesions)
     named = _named(course, lesions, groups, place) if course.lesions else found
     for plan in named:
         if plan not in found:
             raise InputError(place, f"the lesion '{plan.name}' is not in a cavity", "inject it intratumoural")
     if not found:
         raise InputError(place, "there is no lesion in a cavity", "write intraperitoneal for a host without one")
+    if course.cavity_site and found[0].site != course.cavity_site:
+        problem = f"the cavity of '{found[0].name}' is the {found[0].site}, not the {course.cavity_site}"
+        raise InputError(place, problem, "write intracavitary for the cavity with the tumour")
     if len(named) < len(found):
         problem = "to inject one of several cavities is not simulated yet"
         raise InputError(place, problem, "leave out 'into …': all cavities share the dose")

@@ -13,7 +13,7 @@ from locokine.parameters.library import Entry, Library
 from locokine.parameters.reading import suggest
 from locokine.parameters.records import Record, check_physical
 from locokine.scenario.amounts import AgentUnits
-from locokine.scenario.protocol import Protocol
+from locokine.scenario.protocol import CAVITIES, Protocol
 from locokine.units import dimension_of, format_quantity, parse_quantity, unit_factor
 
 WEIGHT_NAMES = ("body_weight", "weight", "body_mass")
@@ -22,7 +22,8 @@ WEIGHT_NAMES = ("body_weight", "weight", "body_mass")
 MOLAR_MASS = "molar_mass"
 IU_FACTOR = "fmol_per_iu"
 POTENCY = "potency_"
-"""Records of an agent that its units of dose rest on: two names, and the beginning of the names of its potencies."""
+TOXIC = ("toxic_tumour", "toxic_regulatory", "toxic_lymphocyte")
+"""Records of an agent that its units of dose rest on: two names, the beginning of the names of its potencies, death rates."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,23 @@ class Experiment:
     def records(self) -> dict[str, Record]:
         """Return the records of laws and host, with the host's own law values and the overrides applied."""
         entry = self.host_entry
-        merged = {**self.library.laws.records, **entry.law_overrides, **entry.records}
+        merged = {**self.library.laws.records, **entry.law_overrides, **entry.records, **self._cavity_records()}
         return self._overridden(merged, self.host)
+
+    def _cavity_records(self) -> dict[str, Record]:
+        """Return the records of a cavity other than the peritoneum, from the host's data (assumed values)."""
+        entry = self.host_entry
+        made: dict[str, Record] = {}
+        for site in {plan.site for plan in self.protocol.lesions if plan.site in CAVITIES and plan.site != "peritoneum"}:
+            for name, text in entry.meta.get("cavities", {}).get(site, {}).items():
+                place = f"hosts.{self.host}, cavities.{site}.{name}"
+                if name not in entry.records or not name.startswith(("cavity_", "endpoint_cavity")):
+                    known = [key for key in entry.records if key.startswith("cavity_")]
+                    raise InputError(place, f"no parameter '{name}' of a cavity", suggest(name, known))
+                record = entry.records[name]
+                value = parse_quantity(text, record.unit, place, minimum=None)
+                made[name] = dataclasses.replace(record.with_value(value, place), status="assumed", source=())
+        return made
 
     def line_records(self, line: str) -> dict[str, Record]:
         """Return the records of a tumour line, overrides applied."""
@@ -264,7 +280,8 @@ def agent_units(entry: Entry, records: Mapping[str, Record] | None = None) -> Ag
     """Return the unit system of an agent.
 
     Mass and amount of substance are connected by the record `molar_mass`, activity by `fmol_per_iu`. An agent whose
-    potencies are all zero has no activity, hence no IU; `meta: {substance: false}` marks one without any substance.
+    potencies are all zero has no activity, hence no IU; `meta: {substance: false}` marks one without any substance,
+    `particles: true` one that is not put into blood.
 
     Parameters
     ----------
@@ -288,10 +305,11 @@ def agent_units(entry: Entry, records: Mapping[str, Record] | None = None) -> Ag
             f"add the parameter {MOLAR_MASS} in kDa, or mark a vehicle by meta: {{substance: false}}",
         )
     potencies = [record.value for name, record in found.items() if name.startswith(POTENCY)]
-    inert = bool(potencies) and not any(potencies)
+    without = bool(potencies) and not any(potencies)
+    inert = without and not any(found[name].value > 0.0 for name in TOXIC if name in found)
     activity = found.get(IU_FACTOR)
-    fmol_per_iu = activity.value if activity is not None and activity.value > 0.0 and not inert else None
-    return AgentUnits(found[MOLAR_MASS].value / unit_factor("kDa"), fmol_per_iu, inert)
+    fmol_per_iu = activity.value if activity is not None and activity.value > 0.0 and not without else None
+    return AgentUnits(found[MOLAR_MASS].value / unit_factor("kDa"), fmol_per_iu, inert, entry.meta.get("particles") is True)
 
 
 def body_surface(entry: Entry, records: Mapping[str, Record] | None = None) -> float | None:

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from locokine.parameters.reading import suggest
-from locokine.scenario.protocol import Route, Rule
+from locokine.scenario.protocol import CAVITIES, Route, Rule
 from locokine.scenario.schedules import DAY, DAYS_OF_WEEK, MAX_DOSES, SCHEDULES, Schedule, parse_schedule
 from locokine.scenario.words import KEYWORDS, NUMERIC, Cursor, is_keyword
 
 __all__ = [
     "CAVITIES", "DAY", "FORM", "INTO_CAVITY", "LOCAL_ROUTES", "MAX_DOSES", "MODIFIERS", "NOT_SIMULATED", "NUMERIC", "ROUTES",
-    "RULES", "SCHEDULES", "TERMS", "Cursor", "Parts", "Schedule", "parse_rules", "parse_schedule",
+    "RULES", "SCHEDULES", "SITE_OF_ROUTE", "TERMS", "Cursor", "Parts", "Schedule", "lesion_names", "parse_rules",
+    "parse_schedule",
 ]
 
 FORM = "AGENT AMOUNT ROUTE [in VOLUME] [at DISTANCE] [over DURATION] [into LESION] [fan of N] SCHEDULE[, RULE]"
@@ -38,18 +39,21 @@ ROUTES: dict[str, Route] = {
     "intracavitary": "intraperitoneal",
     "subcutaneous": "subcutaneous",
     "s.c.": "subcutaneous",
+    "intrapleural": "intracavitary",
+    "intravesical": "intracavitary",
+    "intra-arterial": "intra-arterial",
+    "intraarterial": "intra-arterial",
+    "i.a.": "intra-arterial",
 }
 """Words for routes → the route's name in the protocol."""
 
-INTO_CAVITY = ("intracavitary",)
+INTO_CAVITY = ("intracavitary", "intrapleural", "intravesical")
 """Words that ask for a lesion in a cavity (intraperitoneal alone is a depot where there is none)."""
 
+SITE_OF_ROUTE = {"intrapleural": "pleura", "intravesical": "bladder"}
+"""Words for routes into one kind of cavity → its site."""
+
 NOT_SIMULATED = {
-    "intra-arterial": "intravenous reaches the same body, without the first pass through the lesion",
-    "intraarterial": "intravenous reaches the same body, without the first pass through the lesion",
-    "i.a.": "intravenous reaches the same body, without the first pass through the lesion",
-    "intrapleural": "the only cavity so far is the peritoneum: write intracavitary",
-    "intravesical": "the only cavity so far is the peritoneum: write intracavitary",
     "intranodal": "subcutaneous passes through the node as well",
     "perilymphatic": "subcutaneous passes through the node as well",
     "intramuscular": "subcutaneous is the nearest depot",
@@ -58,9 +62,7 @@ NOT_SIMULATED = {
 }
 """Routes of the literature that the engine does not have → the nearest that it has."""
 
-LOCAL_ROUTES = ("intratumoural", "peritumoural")
-CAVITIES = ("peritoneum",)
-"""Sites that are fluid cavities."""
+LOCAL_ROUTES = ("intratumoural", "peritumoural", "intra-arterial")
 TERMS = ("any", "hypotension", "weight_gain", "capillary_leak", "fever", "injection_site_reaction")
 """Toxicity terms that rules may name (graded by `outcome`)."""
 
@@ -86,6 +88,11 @@ def _over(cursor: Cursor) -> Parts:
 
 
 def _into(cursor: Cursor) -> Parts:
+    return {"lesions": lesion_names(cursor)}
+
+
+def lesion_names(cursor: Cursor) -> tuple[str, ...]:
+    """Read the names of lesions, with commas between them."""
     names: list[str] = []
     while True:
         word = cursor.peek()
@@ -96,7 +103,7 @@ def _into(cursor: Cursor) -> Parts:
             raise cursor.error(f"the lesion '{word}' is named twice", "name each lesion once")
         names.append(cursor.take())
         if cursor.peek() != ",":
-            return {"lesions": tuple(names)}
+            return tuple(names)
         cursor.take()
 
 
@@ -168,9 +175,6 @@ def _reduce(cursor: Cursor) -> Rule:
 RULES: dict[str, Callable[[Cursor], Rule]] = {"until": _until, "hold": _hold, "stop": _stop, "reduce": _reduce}
 """First word of a rule → parser of what follows it."""
 
-RULES_NOT_SIMULATED = {"reduce": "write hold while … or stop at … instead"}
-"""Kinds of rules that are read but that the engine does not have → what to do."""
-
 
 def parse_rules(cursor: Cursor) -> tuple[Rule, ...]:
     rules: list[Rule] = []
@@ -184,14 +188,12 @@ def parse_rules(cursor: Cursor) -> tuple[Rule, ...]:
                 )
             raise cursor.error(
                 "is not understood after the schedule",
-                "rules are until complete response, hold while TERM >= GRADE, stop at TERM >= GRADE; "
+                "rules are until complete response, hold while TERM >= GRADE, stop at TERM >= GRADE, "
+                "reduce to SHARE % at TERM >= GRADE; "
                 f"the order is {FORM}",
             )
-        at = cursor.position
         cursor.take()
         rule = RULES[word](cursor)
-        if rule.kind in RULES_NOT_SIMULATED:
-            raise cursor.error(f"to {word} doses is not simulated yet", RULES_NOT_SIMULATED[rule.kind], at)
         if rule in rules:
             raise cursor.error("the same rule is given twice", "remove one", cursor.position - 1)
         rules.append(rule)

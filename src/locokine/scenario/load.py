@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from math import nan
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ from locokine.biology.switches import GROUPS, SWITCHES
 from locokine.errors import InputError
 from locokine.parameters.library import Library, load_library
 from locokine.parameters.reading import Block, plain, read_file, read_yaml, suggest
+from locokine.scenario.acts import expand_act, is_act, parse_act
 from locokine.scenario.amounts import AgentUnits
 from locokine.scenario.dose_table import is_table, lines_of
 from locokine.scenario.dosing import expand_course, parse_course
 from locokine.scenario.experiment import Experiment, agent_units, body_surface, override_targets, resolve_override
-from locokine.scenario.protocol import Arm, Dose, LesionPlan, Protocol, Rechallenge, Rule
+from locokine.scenario.protocol import CAVITIES, Act, Arm, Dose, LesionPlan, Protocol, Rechallenge, Rule
 from locokine.scenario.validate import Where, validate
 from locokine.units import parse_quantity
 
@@ -207,7 +209,8 @@ def _site(name: str, line: str, chosen: str | None, library: Library, place: str
         raise InputError(place, f"'{name}' has no site", f"add site: one of {', '.join(SITES)}")
     sites = stated or list(SITES)
     site = sites[0] if chosen is None else chosen
-    if site not in sites or site not in SITES:
+    elsewhere = "peritoneum" in sites and site in CAVITIES  # what grows in one cavity may be put into another
+    if (site not in sites and not elsewhere) or site not in SITES:
         raise InputError(
             place, f"the line '{line}' of '{name}' has no site '{site}'", f"its sites are {', '.join(map(str, sites))}"
         )
@@ -223,8 +226,12 @@ def _lesions(model: ScenarioModel, library: Library, where: Where) -> tuple[tupl
                 where.place("lesions", name), f"the name '{name}' has a space or comma", "use letters, digits and _"
             )
         _line_fits(lesion.line, model.host, library, where.place("lesions", name, "line"))
+        if lesion.seeded_by is not None:
+            plans.append(_seeded(model, name, where))
+            groups[name] = (name,)
+            continue
         site = _site(name, lesion.line, lesion.site, library, where.place("lesions", name, "site"))
-        if site == "peritoneum" and lesion.cells is None:
+        if site in CAVITIES and lesion.cells is None:
             raise InputError(
                 where.place("lesions", name),
                 "a fluid cavity has no solid volume",
@@ -232,7 +239,7 @@ def _lesions(model: ScenarioModel, library: Library, where: Where) -> tuple[tupl
             )
         names = _members(name, lesion.count)
         for member, size in zip(names, _sizes(lesion, where, name), strict=True):
-            plans.append(LesionPlan(member, lesion.line, site, day=lesion.day, **size))
+            plans.append(LesionPlan(member, lesion.line, site, size.get("cells", nan), size.get("volume", nan), lesion.day))
         groups[name] = names
     seen = [plan.name for plan in plans]
     for name in seen:
@@ -242,7 +249,32 @@ def _lesions(model: ScenarioModel, library: Library, where: Where) -> tuple[tupl
                 f"two lesions are called '{name}'",
                 "rename one; 'count' numbers its lesions NAME_1, NAME_2, …",
             )
+    cavities = dict.fromkeys(plan.site for plan in plans if plan.site in CAVITIES)
+    if len(cavities) > 1:
+        problem = f"a host has cavities of two kinds ({', '.join(cavities)})"
+        raise InputError(where.place("lesions"), problem, "one kind of cavity a host is simulated: make two experiments")
+    for site in cavities:
+        if site != "peritoneum" and site not in library.hosts[model.host].meta.get("cavities", {}):
+            problem = f"the host '{model.host}' has no data for the {site}"
+            raise InputError(where.place("lesions"), problem, f"add cavities: {{{site}: {{cavity_area: …}}}} to its meta")
     return tuple(plans), groups
+
+
+def _seeded(model: ScenarioModel, name: str, where: Where) -> LesionPlan:
+    """Return the plan of a lesion that begins empty and is filled by the cells of another one."""
+    lesion = model.lesions[name]
+    source = str(lesion.seeded_by)
+    place = where.place("lesions", name, "seeded-by")
+    known = [key for key, other in model.lesions.items() if other.seeded_by is None and other.count == 1 and key != name]
+    if source not in known:
+        raise InputError(place, f"'{source}' is not a single lesion of this host", suggest(source, known))
+    if model.lesions[source].line != lesion.line:
+        problem = f"its line is {lesion.line}, that of '{source}' is {model.lesions[source].line}"
+        raise InputError(place, problem, "a metastasis is of the line of its source")
+    if lesion.site not in (None, "node"):
+        place = where.place("lesions", name, "site")
+        raise InputError(place, f"'{lesion.site}' cannot be seeded", "leave it out: it is the draining node")
+    return LesionPlan(name, lesion.line, "node", cells=0.0, day=lesion.day, seeded_by=source)
 
 
 def _sizes(lesion: LesionModel, where: Where, name: str) -> list[dict[str, float]]:
@@ -299,7 +331,7 @@ def _arms(
             problem = f"'{name}' is reserved for the controls of a rechallenge"
             raise InputError(where.place("arms", name), problem, "call the arm something else")
         parsed = zip(lines, places[name], strict=True)
-        named = [parse_course(text, place, library.agents).agent for text, place in parsed]
+        named = [parse_course(text, place, library.agents).agent for text, place in parsed if not is_act(text)]
         units = {agent: agent_units(library.agents[agent]) for agent in named}
         arms.append(_arm(name, tuple(lines), units, lesions, groups, follow_up, places[name], surface))
     return tuple(arms), {dose.agent for arm in arms for dose in arm.doses}
@@ -318,14 +350,19 @@ def _arm(
     """Parse and expand the lines of one arm; `follow_up` in days, `surface` in m²/kg."""
     doses: list[Dose] = []
     rules: list[Rule] = []
+    acts: list[Act] = []
     for index, (text, place) in enumerate(zip(lines, places, strict=True)):
+        if is_act(text):
+            acts += expand_act(parse_act(text, place), index, lesions, groups, follow_up, place)
+            continue
         course = parse_course(text, place, units)
         new, conditions = expand_course(
             course, index, lesions, groups, units[course.agent], follow_up, place, surface
         )
         doses += new
         rules += conditions
-    return Arm(name, tuple(sorted(doses, key=lambda dose: (dose.time, dose.course))), tuple(rules), lines)
+    return Arm(name, tuple(sorted(doses, key=lambda dose: (dose.time, dose.course))), tuple(rules), lines,
+               tuple(sorted(acts, key=lambda act: (act.time, act.course))))
 
 
 def _agents(model: ScenarioModel, library: Library, used: set[str], where: Where) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from locokine.errors import InputError
 from locokine.units import parse_quantity
 
 SCHEMA_VERSION = 1
-SITES = ("skin", "subcutis", "viscera", "peritoneum")
+SITES = ("skin", "subcutis", "viscera", "node", "peritoneum", "pleura", "bladder")
 
 
 def _quantity(dimension: str, positive: bool = True) -> BeforeValidator:
@@ -70,8 +70,11 @@ class LesionModel(_Strict):
     """A tumour deposit, or several alike (`count`)."""
 
     line: Name = Field(description="tumour line, a name of the library")
-    site: Literal["skin", "subcutis", "viscera", "peritoneum"] | None = Field(
-        None, description="where it grows; peritoneum is a fluid cavity; default: the line's first site"
+    site: Literal["skin", "subcutis", "viscera", "node", "peritoneum", "pleura", "bladder"] | None = Field(
+        None, description="where it grows; peritoneum, pleura and bladder are fluid cavities; default: the line's first site"
+    )
+    seeded_by: Name | None = Field(
+        None, alias="seeded-by", description="lesion whose cells travel here: a metastasis in the draining node, empty at first"
     )
     cells: Cells | None = Field(None, description="size as a number of cells")
     volume: Volume | None = Field(None, description="size as a volume of solid tumour")
@@ -89,6 +92,10 @@ class LesionModel(_Strict):
     @model_validator(mode="after")
     def _one_size(self) -> LesionModel:
         given = [name for name in ("cells", "volume", "diameter") if getattr(self, name) is not None]
+        if self.seeded_by is not None:
+            if given or self.count != 1:
+                raise InputError("", "a seeded lesion begins empty, and alone", "remove its size and count")
+            return self
         if len(given) != 1:
             problem = "has no size" if not given else f"has {len(given)} sizes ({', '.join(given)})"
             raise InputError("", problem, "give exactly one of cells: 1e6 cells, volume: 300 mm3, diameter: 9 mm")

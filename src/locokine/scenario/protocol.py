@@ -9,7 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Route = Literal["intratumoural", "peritumoural", "intravenous", "intraperitoneal", "subcutaneous"]
+Route = Literal[
+    "intratumoural", "peritumoural", "intravenous", "intraperitoneal", "subcutaneous", "intra-arterial", "intracavitary"
+]
+Site = Literal["skin", "subcutis", "viscera", "node", "peritoneum", "pleura", "bladder"]
+CAVITIES = ("peritoneum", "pleura", "bladder")
+"""Sites that are fluid cavities."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class Dose:
     course
         Index of the dosing line in the arm that this dose comes from (rules act on a whole line).
     points
-        Into how many places around the lesion it is divided (a fan of injections). A lesion is a sphere in which
-        a place beside it is the whole shell at that distance, so that the number changes nothing there.
+        Into how many places it is divided (a fan of injections). Within a lesion their pools are spread evenly over its
+        volume. A place beside it is the whole shell at that distance, so that the number changes nothing there.
     """
 
     time: float
@@ -65,7 +70,7 @@ class Rule:
     """A treatment rule, evaluated before each dose of its course.
 
     `kind`: "until" (end the course once true), "hold" (skip doses while true), "stop" (end the course once true) or
-    "reduce" (give `share` of every dose from then on; read by the grammar, not yet simulated).
+    "reduce" (give `share` of every dose from then on).
     `term`: "complete_response" or a toxicity term of `outcome.toxicity` ("hypotension", "weight_gain",
     "capillary_leak", "fever", "injection_site_reaction", "any").
     `grade`: threshold grade for toxicity terms.
@@ -79,29 +84,60 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Act:
+    """What is done to lesions beside doses: one fraction of radiotherapy, or a resection.
+
+    Attributes
+    ----------
+    time
+        In h after day 0 00:00.
+    kind
+        "radiotherapy" or "resection".
+    size
+        Radiotherapy: dose in Gy. Resection: share of the lesion's cells that is left.
+    lesions
+        Names of the lesions.
+    left
+        Resection: cells that are left, instead of a share; else nan.
+    course
+        Index of the line in the arm.
+    """
+
+    time: float
+    kind: Literal["radiotherapy", "resection"]
+    size: float
+    lesions: tuple[str, ...]
+    left: float = float("nan")
+    course: int = 0
+
+
+@dataclass(frozen=True)
 class LesionPlan:
     """A tumour deposit: what, where, how much and when.
 
-    `site` is one of "skin", "subcutis", "viscera" (solid) or "peritoneum" (fluid cavity).
+    `site` is one of "skin", "subcutis", "viscera", "node" (solid) or of `CAVITIES`.
     Exactly one of `cells` and `volume` (mm³ of solid tumour) is set, the other nan. `day` is in days.
+    `seeded_by` names the lesion whose cells travel here: it begins empty (0 cells).
     """
 
     name: str
     line: str
-    site: Literal["skin", "subcutis", "viscera", "peritoneum"]
+    site: Site
     cells: float = float("nan")
     volume: float = float("nan")
     day: float = 0.0
+    seeded_by: str = ""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A treatment arm: all its doses (sorted by time) and rules; `text` keeps the user's own lines."""
+    """A treatment arm: its doses and acts (sorted by time) and rules; `text` keeps the user's own lines."""
 
     name: str
     doses: tuple[Dose, ...] = ()
     rules: tuple[Rule, ...] = ()
     text: tuple[str, ...] = ()
+    acts: tuple[Act, ...] = ()
 
 
 @dataclass(frozen=True)

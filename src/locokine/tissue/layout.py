@@ -25,13 +25,13 @@ TISSUE = (
     # state of one shell; extensive quantities are totals of the shell
     "viable", "loss", "dead", "fluid", "protein", "host", "vessels", "vessels_lost", "perfusion",
     "e_direct", "e_thrombotic", "e_lymphocyte", "erythrocytes", "nk", "lak_level", "armed", "treg", "macrophages",
-    "strain_ref", "pressure_ref",
+    "strain_ref", "pressure_ref", "damage",
 )
 INPUTS = (
     # what a shell is told by the passes around it
     "core", "cavity", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg",
     "t_specific", "t_all", "vessel_target", "host_target", "lesion_volume", "drift",
-    "t_growth", "armed_rate",
+    "t_growth", "armed_rate", "toxic_tumour", "toxic_regulatory", "toxic_lymphocyte",
 )
 EXCHANGE = (
     # what fluid and solutes need to know of a shell
@@ -41,7 +41,7 @@ EXCHANGE = (
 OUTPUTS = (
     # what a step of tissue biology reports
     "hypoxic", "capillary_po2", "viable_po2", "births", "died_starved", "died_t", "died_lak", "died_macrophage",
-    "died_spontaneous", "nk_in", "antigen_in", "danger_in", "homing",
+    "died_spontaneous", "nk_in", "antigen_in", "danger_in", "homing", "died_treatment",
 )
 SCRATCH = (
     # faces and tridiagonal systems
@@ -56,7 +56,8 @@ BODY = (
 )
 BODY_INPUTS = (
     "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed", "nk_taken", "fluid_taken",
-    "protein_taken", "homing", "recalled", "activated", "plasma_answer", "protein_answer",
+    "protein_taken", "homing", "recalled", "activated", "plasma_answer", "protein_answer", "toxic_regulatory",
+    "toxic_lymphocyte",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",
@@ -64,10 +65,13 @@ BODY_OUTPUTS = (
 )
 BODY_FIELDS = BODY + BODY_INPUTS + BODY_OUTPUTS
 
-AGENT_POOLS = ("plasma", "peripheral", "peritoneum", "subcutis", "node")
+AGENT_POOLS = ("plasma", "peripheral", "peritoneum", "subcutis", "node", "held_peritoneum", "held_subcutis")
 NODE_POOLS = ("dendritic", "naive", "dividing", "effectors", "memory")
 CARRIER_POOLS = ("antigen", "transit_1", "transit_2")
-SOLUTE = ("amount", "concentration", "mean", "face", "blood", "drain", "sink", "uptake", "source", "weight")
+SOLUTE = (
+    # an agent in one shell: `amount` is free and bound to matrix, `depot` not yet released, `room` amount / free concentration
+    "amount", "concentration", "mean", "face", "blood", "drain", "sink", "uptake", "source", "weight", "room", "sites", "depot",
+)
 LESION_FIELDS = (
     # totals and accumulators of one lesion
     "j_viable", "j_loss", "births", "deaths_starved", "deaths_t", "deaths_lak", "deaths_macrophage",
@@ -75,7 +79,8 @@ LESION_FIELDS = (
     "alarm", "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
     "fluid_injected", "fluid_released", "protein_entered", "protein_drained",
     "fluid_recruited", "fluid_left", "protein_recruited", "protein_left", "tumour_fluid_share", "cells", "baseline_cells",
-    "diameter", "homing", "fluid_owed", "protein_owed", "plasma_answer", "protein_answer",
+    "diameter", "homing", "fluid_owed", "protein_owed", "plasma_answer", "protein_answer", "deaths_treatment",
+    "deaths_resected", "seeded",
 )
 
 Tissue = namedtuple("Tissue", TISSUE)

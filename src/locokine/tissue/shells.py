@@ -270,13 +270,16 @@ def step_protein(w, lesion, n, plasma, outside, dt):
 
 @loop
 def solve_solute(w, solute, first, n, plasma, at_plasma, dt):
-    """Solve for the concentrations (into `right`) at which amounts leave shells with `weight` times the rates given there."""
+    """Solve for the concentrations (into `right`) at which amounts leave shells with `weight` times the rates given there.
+
+    `room` is the amount per free concentration: the fluid, and more where matrix holds some of it.
+    """
     for k in range(n):
         o, q = k * SHELL, first + k * SOL
         for s in range(W):
             flow = w[o + T.face_flow + s]
             a = dt * solute[q + S.weight + s]
-            d = w[o + T.fluid + s] + a * (
+            d = solute[q + S.room + s] + a * (
                 solute[q + S.face + s] + largest(flow, 0.0) + solute[q + S.blood + s] + solute[q + S.drain + s]
                 + solute[q + S.sink + s] + solute[q + S.uptake + s]
             )
@@ -314,9 +317,10 @@ def step_solute(w, solute, first, n, plasma, at_plasma, to_blood, to_lymph, lost
     to rounding. Leaves behind the mean concentration over the step that the flows were reckoned with.
     """
     for k in range(n):
-        q = first + k * SOL
+        o, q = k * SHELL, first + k * SOL
         for s in range(W):
             solute[q + S.weight + s] = 1.0
+            solute[q + S.room + s] = w[o + T.fluid + s]
     solve_solute(w, solute, first, n, plasma, at_plasma, dt)
     for k in range(n):
         o, q = k * SHELL, first + k * SOL
