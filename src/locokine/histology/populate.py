@@ -52,9 +52,11 @@ def _place(
     radius = np.sqrt(np.maximum((0.5 * full) ** 2 - outside**2, (0.2 * full) ** 2))
     held = np.minimum(depth + 0.5 * full, 0.5 * section.thickness) - np.maximum(depth - 0.5 * full, -0.5 * section.thickness)
     thick = np.clip(held / min(section.thickness, float(full.min())), 0.3, 1.0)
-    radius *= np.exp(np.where(kind <= Kind.KARYORRHEXIS, 0.1, 0.05) * random.standard_normal(n))
+    pattern = section.state.pattern
+    radius *= np.exp(np.where(kind <= Kind.KARYORRHEXIS, pattern.spread, 0.05) * random.standard_normal(n))
     radius *= np.where(np.isin(kind, (Kind.GHOST, Kind.APOPTOTIC)), PYKNOSIS, 1.0)
-    aspect = np.maximum(np.array([a.aspect for a in ABOUT])[kind] * np.exp(0.08 * random.standard_normal(n)), 1.0)
+    shape = np.where(kind <= Kind.MITOSIS, pattern.aspect, np.array([a.aspect for a in ABOUT])[kind])
+    aspect = np.maximum(shape * np.exp(0.08 * random.standard_normal(n)), 1.0)
     fat_x, fat_y, fat_r = _adipocytes(section, vessels, seed)
     ox, oy, orr = obstacles(vessels)
     start = ox.size + fat_x.size
