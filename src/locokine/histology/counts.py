@@ -68,7 +68,7 @@ class Plan:
             if np.isfinite(most) and counts[z]:
                 for _ in range(8):
                     w = np.minimum(w * (counts[z] / max(float(w.sum()), 1e-9)), most)
-            at = packing.choose(w, counts[z], random.random()) if w.size else np.zeros(0, dtype=np.int64)
+            at = packing.choose(w, counts[z], random.random(counts[z])) if w.size else np.zeros(0, dtype=np.int64)
             found.append(place[at])
         return found
 
@@ -113,22 +113,26 @@ def plan_tumour(section: Section, plan: Plan, necrosis: Map) -> None:
     plan.add(Kind.GHOST, dead - apoptotic, np.where(tumour & (necrosis > 0.0), 1.0, 0.0).astype(np.float32))
 
 
-NEST = 16.0
-"""Standard deviation of the field whose level sets are nests, in cells of the map's eighth: nests of some 120 µm (assumed)."""
+NEST = 5.5
+"""Standard deviation of the fields that nests are cut from, in cells of the map: nests of some 100 µm (assumed)."""
+COHESION = 0.90
+"""Share of a nest that its cells cover (assumed)."""
 
 
 def _nests(section: Section, seed: int) -> Map:
-    """Weight for living tumour cells: low in bands between nests where cells cohere, even in a diffuse sheet.
+    """Weight for living tumour cells: 1 in nests where cells cohere, little in the bands between them; 1 in a diffuse sheet.
 
-    Bands lie where either of two random fields is near 0.
+    Bands lie where either of two random fields is near 0, and take what the state leaves for fluid and stroma.
     """
     nested = section.state.pattern.nested
     if nested <= 0.0 or section.state.geometry == "cavity":
         return np.ones(section.shape, dtype=np.float32)
-    band = np.full(section.shape, 9.0, dtype=np.float32)
+    away = np.full(section.shape, 9.0, dtype=np.float32)
     for part in ("nests", "nests across"):
-        band = np.minimum(band, np.abs(noise.field(seed, part, section.shape, (NEST / 3.0, NEST / 3.0))))
-    return (1.0 - 0.93 * nested * np.exp(-((band / 0.16) ** 2))).astype(np.float32)
+        away = np.minimum(away, np.abs(noise.field(seed, part, section.shape, (NEST, NEST))))
+    solid = np.clip(1.0 - section.of("between") - section.of("stroma"), 0.0, 1.0)
+    bands = nested * (1.0 - np.minimum(solid / COHESION, 1.0))
+    return np.where(noise.ranked(away) < bands, 0.015, 1.0).astype(np.float32)
 
 
 def immune_densities(section: Section) -> dict[Kind, Array]:

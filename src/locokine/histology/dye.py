@@ -254,7 +254,7 @@ def _nucleus(dice, kind, k, u, v, e, edge, x, y, thick, tone, look, fine, mid):
     for f in range(int(nucleoli * (0.6 + 1.6 * _hash(dice, k, 4)) * whole)):
         a, away = 6.2832 * _hash(dice, k, 10 + f), 0.6 * _hash(dice, k, 13 + f)
         d = np.sqrt((u - away * np.cos(a)) ** 2 + (v - away * np.sin(a)) ** 2)
-        h += 0.55 * dark * _step(1.35, 0.65, d / (look[kind, 8] * (0.7 + 0.6 * _hash(dice, k, 18 + f))))
+        h += 0.85 * dark * _step(1.30, 0.70, d / (look[kind, 8] * (0.7 + 0.6 * _hash(dice, k, 18 + f))))
     h *= (0.84 + 0.32 * _hash(dice, k, 8)) * (1.0 + 0.45 * tone)
     return h, shown
 
@@ -430,13 +430,15 @@ def stain_marker(
                 continue
             grain = _speckle(fine, 2.0 * x, 2.0 * y)
             matter = 0.6 + 0.5 * grain
-            if (t == _T and _map(necrosis, mx, my) <= 0.0) or t == _FLUID:
+            if t == _T:
+                matter *= 0.35 + 0.65 * _step(-0.02, 0.02, _map(necrosis, mx, my))
+            elif t == _FLUID:
                 matter = 0.25
             h, d = 0.045 * matter, 0.018 * matter
             inside = 0.0
             v = wall_own[j, i]
             if v >= 0:
-                wide = (1.2 + 1.6 * _texture(mid, 0.9 * x + 7.0, 0.9 * y)) / short[v]
+                wide = (1.0 + 1.3 * _texture(mid, 0.9 * x + 7.0, 0.9 * y)) / short[v]
                 q = wall[j, i]
                 ring = _step(0.94, 1.03, q) * _step(1.0 + wide + 0.15, 1.0 + wide, q)
                 if status[v] == _DESTROYED:
@@ -454,7 +456,7 @@ def stain_marker(
                 strength = flag[k]
                 outline = _step(0.50, 0.92, q) * (0.6 + 0.8 * _texture(mid, 2.6 * x, 2.6 * y))
                 d += there * strength * (recipe[what, 1] * outline + recipe[what, 2] * (0.6 + 0.8 * grain))
-                h += there * 0.02
+                h += there * 0.05 * (0.6 + 0.8 * grain)
                 dx, dy = x - cx[k], y - cy[k]
                 u = (cosine[k] * dx + sine[k] * dy) / nuc_long[k]
                 w = (cosine[k] * dy - sine[k] * dx) / nuc_short[k]

@@ -103,7 +103,7 @@ def _adipocytes(section: Section, vessels: Vessels, seed: int) -> tuple[Array, A
     random = noise.stream(seed, "fat cells")
     mean = 0.5 * ABOUT[Kind.ADIPOCYTE].cell
     count = int(where.sum() * PITCH**2 * ADIPOCYTE_COVER / (np.pi * mean**2))
-    cell = packing.choose(where.astype(np.float32), count, random.random())
+    cell = packing.choose(where.astype(np.float32), count, random.random(count))
     radius = np.clip(mean * np.exp(0.18 * random.standard_normal(count)), 14.0, 42.0)
     radius = np.sort(radius)[::-1].copy()
     random.shuffle(cell)

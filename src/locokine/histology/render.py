@@ -144,18 +144,24 @@ class Painter:
 
     def _tone(self) -> NDArray[np.float32]:
         """What is wrong with a tumour cell, 0 to 1: the living next to necrosis are shrunken and dark, the dead fade with age."""
-        c, s = self.cells, self.scene.section
-        rows = np.clip(((c.y - s.y0) / PITCH).astype(int), 0, s.shape[0] - 1)
-        columns = np.clip(((c.x - s.x0) / PITCH).astype(int), 0, s.shape[1] - 1)
-        dead = self.scene.necrosis[rows, columns]
+        c, dead = self.cells, self._at(self.scene.necrosis)
         living = np.clip(1.0 + dead / 0.05, 0.0, 1.0) * np.where(c.kind == Kind.TUMOUR, 1.0, 0.0)
         gone = np.clip(4.0 * dead, 0.0, 1.0)
         return np.where(c.of(Kind.GHOST, Kind.KARYORRHEXIS), gone, living).astype(np.float32)
+
+    def _at(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Value of a map at every cell."""
+        c, s = self.cells, self.scene.section
+        rows = np.clip(((c.y - s.y0) / PITCH).astype(int), 0, s.shape[0] - 1)
+        columns = np.clip(((c.x - s.x0) / PITCH).astype(int), 0, s.shape[1] - 1)
+        return values[rows, columns]
 
     def _flag(self, marker: Marker) -> NDArray[np.float32]:
         """Strength of a marker in every cell: 0 where it has none, else uneven from cell to cell."""
         uneven = 0.65 + 0.7 * np.abs(np.modf(np.arange(len(self.cells)) * 0.6180339887)[0])
         carried = getattr(self.cells, marker.flag) if marker.flag else np.ones(len(self.cells), dtype=bool)
+        if marker.flag == "hypoxic":  # the farther from vessels the more, up to the edge of necrosis
+            uneven = (0.8 + 0.4 * uneven) * np.clip(0.72 + 4.0 * self._at(self.scene.hypoxia), 0.72, 1.3)
         return np.where(carried, uneven, 0.0).astype(np.float32)
 
     def square(self, left: float, top: float, n: int = TILE) -> Picture:

@@ -1,9 +1,9 @@
 """Stains: their colours as optical densities, and what each of them shows.
 
-Vectors are optical densities in red, green and blue of unit length. Haematoxylin and diaminobenzidine (DAB): Ruifrok AC, Johnston
-DA. Anal Quant Cytol Histol 2001;23:291-299, PMID 11531144. Eosin: what QuPath separates H&E with unless told otherwise (Bankhead P
-et al. Sci Rep 2017;7:16878, doi:10.1038/s41598-017-17204-5); that of 2001 is more violet than most slides. Haemoglobin: extinction
-of oxyhaemoglobin averaged over the red, green and blue bands (Prahl S, Oregon Medical Laser Center 1999).
+Vectors are optical densities in red, green and blue of unit length. Haematoxylin and diaminobenzidine (DAB): Ruifrok AC,
+Johnston DA. Anal Quant Cytol Histol 2001;23:291-299, PMID 11531144. Eosin: what QuPath separates H&E with unless told
+otherwise (Bankhead P et al. Sci Rep 2017;7:16878, doi:10.1038/s41598-017-17204-5); that of 2001 is more violet than most
+slides. Haemoglobin: extinction of oxyhaemoglobin averaged over the red, green and blue bands (Prahl S, Oregon Medical Laser Center 1999).
 """
 
 from __future__ import annotations
@@ -131,8 +131,9 @@ def stain(name: str) -> Stain:
 def look(pattern: Pattern) -> Floats:
     """How each kind looks in H&E, shape (kinds, 10).
 
-    Haematoxylin of the nucleus, contrast of its chromatin, its membrane, nucleoli (how many); haematoxylin and eosin of the cytoplasm
-    and its grain; unevenness of the nucleus' outline; size of a nucleolus relative to the nucleus; eosin along the cell's border.
+    Haematoxylin of the nucleus, contrast of its chromatin, its membrane, nucleoli (how many); haematoxylin and eosin of the
+    cytoplasm and its grain; unevenness of the nucleus' outline; size of a nucleolus relative to the nucleus; eosin along the
+    cell's border.
     """
     own = (
         0.50, pattern.contrast, 0.30, pattern.nucleoli, pattern.cytoplasm[0], pattern.cytoplasm[1], pattern.cytoplasm[2],
