@@ -19,6 +19,7 @@ from locokine.errors import InputError
 from locokine.histology import files, packing, paint, picture, readback, slide, stains
 from locokine.histology.counts import immune_densities, nucleus_diameter, profiles
 from locokine.histology.kinds import ABOUT, DEAD_KINDS, TUMOUR_KINDS, Kind, counted_depth
+from locokine.histology.patterns import PATTERNS
 from locokine.histology.picture import annotated, sheet
 from locokine.histology.populate import populate
 from locokine.histology.render import TILE, Painter, as_rgb
@@ -159,9 +160,9 @@ def test_mitoses_follow_growth_and_open_vessels_perfusion() -> None:
 def test_cells_cover_what_is_not_fluid() -> None:
     """Bodies are made as large as they must be: the fluid between them is the state's share, whatever it is."""
     for cells, fluid in ((5.5e5, 0.40), (2.0e5, 0.76)):
-        made = scene_of(tissue(cells=cells, fluid=fluid, dead=0.0, blood=0.0, lymphocytes=0.0))
+        made = scene_of(tissue(cells=cells, fluid=fluid, dead=0.0, blood=0.0, lymphocytes=0.0, radius=0.5))
         assert made.section.compartments["between"][0] == pytest.approx(fluid, abs=0.01)
-        seen = readback.read_back(made, 2, (10, 0))
+        seen = readback.read_back(made, 2, (6, 0))
         assert seen["interstitial_fraction"] == pytest.approx(fluid, abs=0.06)  # edges of cells are half a pixel unsure
 
 
@@ -344,16 +345,45 @@ def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
     ids=["untreated", "some necrosis", "oedema and necrosis", "regressing"],
 )
 def test_what_is_read_from_a_slide_is_what_it_was_drawn_from(changes: dict[str, float]) -> None:
-    made = scene_of(tissue(radius=0.62, **changes))  # small enough to read nearly all of it: no error of sampling
-    seen, true = readback.read_back(made, 2, (40, 10)), readback.drawn_from(made)
+    # small enough to read nearly all of it: no error of sampling
+    made = scene_of(tissue(radius=0.5, pattern=PATTERNS["lymphoma"], **changes))
+    seen, true = readback.read_back(made, 2, (40, 6)), readback.drawn_from(made)
     assert within(seen, true) == []
     assert abs(seen["erythrocyte_score"] - readback.score(true["erythrocyte_fraction"])) <= 1
+
+
+@pytest.mark.parametrize("name", ["carcinoma", "renal cell carcinoma", "melanoma"])
+def test_reading_holds_for_tumours_of_other_kinds(name: str) -> None:
+    """Nests, eosinophilic cells and pale ones: neither necrosis nor fluid."""
+    parameters = PARAMETERS | {"cell_volume": 2.5e-6}
+    state = tissue(radius=0.5, cells=2e5, fluid=0.42, dead=0.02, hypoxic=0.3, pattern=PATTERNS[name], parameters=parameters)
+    made = scene_of(state)
+    assert within(readback.read_back(made, 2, (40, 4)), readback.drawn_from(made)) == []
+
+
+def test_reading_holds_for_arms_and_days_of_a_run(small_result: Result) -> None:
+    """Every arm, during and after treatment: a strip from inside the tumour into the rim, all of it read."""
+    checked, wrong = 0, []
+    for arm in small_result.arms:
+        for day in (11.0, 14.0) if arm != small_result.arms[1] else (9.0,):
+            subject = checked % 3
+            try:
+                state = read_state(small_result, arm, subject, day)
+            except InputError:  # dead, or cured
+                continue
+            edge = 1000.0 * state.tumour_radius
+            made = slide.scene_of(state, window=(edge - 512.0, -256.0, 768.0, 512.0))
+            seen, true = readback.read_back(made, 2, (20, 20)), readback.drawn_from(made)
+            wrong += [f"{arm}, subject {subject}, day {day:g}: {text}" for text in within(seen, true)]
+            checked += 1
+    assert checked >= 8
+    assert wrong == []
 
 
 def test_reading_notices_a_different_slide() -> None:
     """The tolerances mean something: slides of other states fail them, measure by measure."""
     made = scene_of(tissue(radius=0.9))
-    seen = readback.read_back(made, 2, (16, 6))
+    seen = readback.read_back(made, 2, (12, 4))
     other = {
         "interstitial_fraction": {"fluid": 0.55, "cells": 3.8e5},
         "necrotic_area": {"dead": 0.06},

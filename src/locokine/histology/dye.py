@@ -126,7 +126,8 @@ def _muscle(dice, x, y, between, grain, cloud, mid, fine):
     tint = 0.09 * (_texture(mid, 5.0 * row, 0.03 * x) - 0.5)
     band = 0.030 * np.cos(2.73 * (x + 2.5 * cloud + 1.7 * row + 0.12 * v)) * _texture(mid, 0.5 * x + 11.0, 0.3 * y)
     fibril = 0.045 * (_texture(fine, 0.10 * x + 40.0 * row, 2.3 * v) - 0.5)
-    e = 0.035 + 0.045 * _texture(mid, 0.35 * x, 0.9 * y) + inside * (0.265 + tint + band + fibril + 0.03 * grain - 0.06 * _step(0.30, edge, near))
+    flesh = 0.265 + tint + band + fibril + 0.03 * grain - 0.06 * _step(0.30, edge, near)
+    e = 0.035 + 0.045 * _texture(mid, 0.35 * x, 0.9 * y) + inside * flesh
     return 0.010 + inside * 0.028, e
 
 
@@ -139,7 +140,8 @@ def _connective(tissue, x, y, between, grain, cloud, mid, fibre):
         return 0.02, 0.04 + 0.24 * fibrin * fibrin * (0.4 + cloud)
     if tissue == _CAPSULE:
         along, across = 1500.0 * np.arctan2(y, x), np.sqrt(x * x + y * y)
-        across += 24.0 * (_texture(mid, 0.09 * x, 0.09 * y) - 0.5) + 5.0 * (_texture(mid, 0.16 * along, 0.05 * across) - 0.5)
+        across += 24.0 * (_texture(mid, 0.09 * x, 0.09 * y) - 0.5)
+        across += 5.0 * (_texture(mid, 0.16 * along, 0.05 * across) - 0.5)
         f = _texture(fibre, 0.55 * along, 2.4 * across)
         h, e = 0.020, 0.17 + 0.10 * f + 0.06 * _texture(fibre, 1.3 * along, 5.5 * across) + 0.03 * grain
     elif tissue == _DERMIS:
@@ -270,7 +272,7 @@ def _cell(
     if what == _MACROPHAGE:  # foamy
         bubble = _step(0.42, 0.66, _texture(mid, 1.9 * x + 20.0, 1.9 * y))
         body_h, body_e = body_h * (1.25 - 0.9 * bubble), body_e * (1.3 - 0.85 * bubble)
-    elif what == _GHOST or what == _KARYORRHEXIS:
+    elif what in (_GHOST, _KARYORRHEXIS):
         uneven = (0.72 + 0.5 * _hash(dice, k, 14)) * (1.0 - 0.30 * tone)
         body_e = uneven * body_e * (0.82 + 0.30 * _step(0.68, 0.98, q))
     elif what <= _APOPTOTIC:

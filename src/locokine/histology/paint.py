@@ -97,26 +97,29 @@ def halve(tile, out):
 
 @_LOOP
 def soften(sharp, taps, channels, line, out):
-    """Blur of a lens: `sharp` (n + 2 m, (n + 2 m) channels) into `out` (n, n channels), m = len(taps) - 1; `line` is room for a row.
+    """Blur of a lens: `sharp` (n + 2 m, (n + 2 m) channels) into `out` (n, n channels), m = len(taps) - 1.
 
-    `taps` are weights of 0, 1, ... m pixels to either side, along columns and then along rows; light is what adds.
+    `taps` are weights, in 256ths, of 0, 1, ... m pixels to either side, along columns and then along rows; light is what
+    adds. `line` is room for a row.
     """
     height, width = out.shape
     m = taps.size - 1
     for j in range(height):
         for i in range(line.size):
-            line[i] = taps[0] * np.float32(sharp[j + m, i])
+            line[i] = taps[0] * np.int32(sharp[j + m, i])
         for d in range(1, m + 1):
             for i in range(line.size):
-                line[i] += taps[d] * (np.float32(sharp[j + m - d, i]) + np.float32(sharp[j + m + d, i]))
+                line[i] += taps[d] * (np.int32(sharp[j + m - d, i]) + np.int32(sharp[j + m + d, i]))
         if m == 1:
+            first, second = taps[0], taps[1]
             for i in range(width):
                 at = i + channels
-                out[j, i] = np.uint8(taps[0] * line[at] + taps[1] * (line[at - channels] + line[at + channels]) + np.float32(0.5))
+                total = first * line[at] + second * (line[at - channels] + line[at + channels])
+                out[j, i] = np.uint8((total + np.int32(32768)) >> np.int32(16))
         else:
             for i in range(width):
                 at = i + m * channels
-                total = taps[0] * line[at] + np.float32(0.5)
+                total = taps[0] * line[at] + np.int32(32768)
                 for d in range(1, m + 1):
                     total += taps[d] * (line[at - d * channels] + line[at + d * channels])
-                out[j, i] = np.uint8(total)
+                out[j, i] = np.uint8(total >> np.int32(16))

@@ -90,7 +90,7 @@ def _place(
         kind=kind.copy(),
         zone=zone,
         proliferating=np.zeros(n, dtype=bool),
-        hypoxic=hypoxia[rows, columns] + 0.03 * random.standard_normal(n) > 0.0,
+        hypoxic=np.zeros(n, dtype=bool),
         from_state=counted,
     )
     _states(section, cells, necrosis[rows, columns], hypoxia[rows, columns], random)
@@ -134,7 +134,12 @@ def _states(section: Section, cells: Cells, necrosis: Map, hypoxia: Map, random:
     immune = cells.of(Kind.CD8, Kind.LAK)
     cells.proliferating |= immune & (random.random(len(cells)) < 0.25)
     tumour = cells.of(Kind.TUMOUR, Kind.MITOSIS)
-    cells.hypoxic &= tumour
+    cells.hypoxic[:] = False
+    # of every compartment's living cells as many as the state says: those where oxygen is least likely
+    least = -(hypoxia + 0.03 * random.standard_normal(len(cells)))
+    for z, share in enumerate(section.compartments["hypoxic_fraction"]):
+        mine = np.flatnonzero(tumour & (cells.zone == z))
+        cells.hypoxic[mine[np.argsort(least[mine], kind="stable")[: round(float(np.clip(share, 0.0, 1.0)) * mine.size)]]] = True
 
 
 def _fill(section: Section, cells: Cells, vessels: Vessels, necrosis: Map) -> None:

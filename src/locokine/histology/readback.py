@@ -194,12 +194,13 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     lumen: Mask = np.asarray(ndimage.binary_dilation(vessel, iterations=2), dtype=bool)
     blood = (he[..., 2] > 0.13) & ~lumen
     nuclei = he[..., 0] > 0.24
-    pale = (he[..., 1] < 0.125) & (he[..., 0] < 0.08) & (he[..., 2] < 0.10)
+    smooth = [ndimage.gaussian_filter(he[..., stain], 1.5) for stain in (0, 1)]  # without the grain of cytoplasm
+    pale = (smooth[1] < 0.125) & (smooth[0] < 0.08) & (he[..., 2] < 0.10)
     dead = np.zeros_like(pale) if cavity else _necrotic(he, nuclei) & field.tumour
     # ghosts and living cells mix at the border of necrosis: fluid is measured a cell away from it
     living = field.tumour & ~np.asarray(ndimage.maximum_filter(dead, size=8 * COARSE)) & ~lumen
     host = field.rim & ~lumen
-    cleft = pale & (he[..., 1] < 0.105)  # thin collagen is paler than cytoplasm
+    cleft = (he[..., 1] < 0.105) & (he[..., 0] < 0.08) & (he[..., 2] < 0.10)  # thin collagen is paler than cytoplasm
     positive, negative = _hypoxic(pictures["pimonidazole"], field.tumour & ~dead)
     return {
         "tumour": float(field.tumour.sum()) * size**2,
@@ -221,11 +222,12 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
 
 def _necrotic(he: Image, nuclei: Mask) -> Mask:
     """Where tissue is eosinophilic over some 20 µm and has no whole nuclei (dust of broken ones does not count)."""
-    whole = _coarse(ndimage.binary_opening(nuclei, iterations=4))
+    pyknotic = ndimage.gaussian_filter(he[..., 0], 2.5) > 0.52  # shrunken and dark all through, as the dead are
+    whole = _coarse(ndimage.binary_opening(nuclei & ~pyknotic, iterations=3))
     seen = he[..., 2] < 0.13  # erythrocytes take eosin too
     bare = ndimage.gaussian_filter(_coarse(seen), 3.0) + 1e-3
     eosin = ndimage.gaussian_filter(_coarse(np.minimum(he[..., 1], 0.4) * seen), 3.0) / bare
-    dead = (eosin - 0.9 * ndimage.gaussian_filter(whole, 5.0)) > 0.126
+    dead = (eosin - 0.75 * ndimage.gaussian_filter(whole, 3.0)) > 0.13
     return np.kron(dead, np.ones((COARSE, COARSE), dtype=bool))
 
 

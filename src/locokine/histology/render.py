@@ -107,7 +107,8 @@ class Painter:
         sigma = LENS / pixel
         reach = np.arange(int(np.ceil(2.2 * sigma)) + 1) if sigma > 0.2 else np.arange(1)
         taps = np.exp(-0.5 * (reach / max(sigma, 0.2)) ** 2)
-        self.taps = (taps / (2.0 * taps.sum() - taps[0])).astype(np.float32)
+        self.taps = np.round(256.0 * taps / (2.0 * taps.sum() - taps[0])).astype(np.int32)
+        self.taps[0] = 256 - 2 * self.taps[1:].sum()
         self.textures = _textures()
 
     @property
@@ -172,7 +173,7 @@ class Painter:
             return sharp
         out = np.empty((n, n, self.channels), np.uint8)
         rows = sharp.reshape(n + 2 * m, -1)
-        paint.soften(rows, self.taps, self.channels, np.empty(rows.shape[1], np.float32), out.reshape(n, -1))
+        paint.soften(rows, self.taps, self.channels, np.empty(rows.shape[1], np.int32), out.reshape(n, -1))
         return out
 
     def _sharp(self, left: float, top: float, n: int) -> Picture:
