@@ -198,7 +198,8 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     pale = (smooth[1] < 0.125) & (smooth[0] < 0.08) & (he[..., 2] < 0.10)
     dead = np.zeros_like(pale) if cavity else _necrotic(he, nuclei) & field.tumour
     # ghosts and living cells mix at the border of necrosis: fluid is measured a cell away from it
-    living = field.tumour & ~np.asarray(ndimage.maximum_filter(dead, size=8 * COARSE)) & ~lumen
+    border: Mask = np.asarray(ndimage.maximum_filter(dead, size=8 * COARSE), dtype=bool)
+    living = field.tumour & ~border & ~lumen
     host = field.rim & ~lumen
     cleft = (he[..., 1] < 0.105) & (he[..., 0] < 0.08) & (he[..., 2] < 0.10)  # thin collagen is paler than cytoplasm
     positive, negative = _hypoxic(pictures["pimonidazole"], field.tumour & ~dead)
