@@ -19,6 +19,7 @@ from locokine.errors import InputError
 from locokine.histology import files, packing, paint, picture, readback, slide, stains
 from locokine.histology.counts import immune_densities, nucleus_diameter, profiles
 from locokine.histology.kinds import ABOUT, DEAD_KINDS, TUMOUR_KINDS, Kind, counted_depth
+from locokine.histology.patterns import PATTERNS
 from locokine.histology.picture import annotated, sheet
 from locokine.histology.populate import populate
 from locokine.histology.render import TILE, Painter, as_rgb
@@ -97,7 +98,7 @@ def test_numbers_follow_abercrombie(scene: Scene) -> None:
     """An even density N over an area A shows N A (t + d): worked out here from the radius of the state alone."""
     state = scene.section.state
     diameter = nucleus_diameter(scene.section, Kind.TUMOUR)
-    assert diameter == pytest.approx((6 * 0.38 * 1000 / np.pi) ** (1 / 3))
+    assert diameter == pytest.approx((6 * 0.28 * 1000 / np.pi) ** (1 / 3))  # nuclei take 0.28 of a cell of 1000 µm³
     assert counted_depth(4.0, diameter) == 4.0 + diameter
     area = np.pi * state.tumour_radius**2
     living = int(scene.cells.of(*TUMOUR_KINDS).sum())
@@ -159,9 +160,9 @@ def test_mitoses_follow_growth_and_open_vessels_perfusion() -> None:
 def test_cells_cover_what_is_not_fluid() -> None:
     """Bodies are made as large as they must be: the fluid between them is the state's share, whatever it is."""
     for cells, fluid in ((5.5e5, 0.40), (2.0e5, 0.76)):
-        made = scene_of(tissue(cells=cells, fluid=fluid, dead=0.0, blood=0.0, lymphocytes=0.0))
+        made = scene_of(tissue(cells=cells, fluid=fluid, dead=0.0, blood=0.0, lymphocytes=0.0, radius=0.5))
         assert made.section.compartments["between"][0] == pytest.approx(fluid, abs=0.01)
-        seen = readback.read_back(made, 2, (10, 0))
+        seen = readback.read_back(made, 2, (6, 0))
         assert seen["interstitial_fraction"] == pytest.approx(fluid, abs=0.06)  # edges of cells are half a pixel unsure
 
 
@@ -234,7 +235,7 @@ def test_stains_obey_beer_and_lambert_and_separate_again() -> None:
 def test_a_marker_is_where_its_cells_are(scene: Scene) -> None:
     """Brown at CD8 cells, not at others of the same size; every stain shows its own."""
     corner = (-0.5 * TILE * 0.5, -0.5 * TILE * 0.5)
-    for name, kind in (("cd8", Kind.CD8), ("nk", Kind.NK), ("ki67", Kind.MITOSIS)):
+    for name, kind, r in (("cd8", Kind.CD8, 8), ("nk", Kind.NK, 8), ("ki67", Kind.MITOSIS, 2)):  # the last is in nuclei only
         shown = Painter(scene, stains.STAINS[name], 0.5).square(*corner)
         brown = readback.separate(shown, stains.STAINS[name])[..., 1]
         found = {}
@@ -244,7 +245,7 @@ def test_a_marker_is_where_its_cells_are(scene: Scene) -> None:
             mine = cells.of(k) & (i > 12) & (j > 12) & (i < TILE - 12) & (j < TILE - 12) & (cells.nucleus > 2.2)
             if k == Kind.MITOSIS:
                 mine &= cells.proliferating
-            found[k] = [brown[y - 8 : y + 9, x - 8 : x + 9].max() for x, y in zip(i[mine], j[mine], strict=True)]
+            found[k] = [brown[y - r : y + r + 1, x - r : x + r + 1].max() for x, y in zip(i[mine], j[mine], strict=True)]
         assert np.median(found[kind]) > 0.3, name
         assert np.median(found[Kind.MACROPHAGE]) < 0.15, name
 
@@ -344,16 +345,47 @@ def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
     ids=["untreated", "some necrosis", "oedema and necrosis", "regressing"],
 )
 def test_what_is_read_from_a_slide_is_what_it_was_drawn_from(changes: dict[str, float]) -> None:
-    made = scene_of(tissue(radius=0.62, **changes))  # small enough to read nearly all of it: no error of sampling
-    seen, true = readback.read_back(made, 2, (40, 10)), readback.drawn_from(made)
+    # small enough to read nearly all of it: no error of sampling
+    made = scene_of(tissue(radius=0.5, pattern=PATTERNS["lymphoma"], **changes))
+    seen, true = readback.read_back(made, 2, (40, 6)), readback.drawn_from(made)
     assert within(seen, true) == []
     assert abs(seen["erythrocyte_score"] - readback.score(true["erythrocyte_fraction"])) <= 1
+
+
+@pytest.mark.parametrize("name", ["carcinoma", "renal cell carcinoma", "melanoma"])
+def test_counting_holds_for_tumours_of_other_kinds(name: str) -> None:
+    """What is counted by marker. Fluid and necrosis are read too high in nests of pale or eosinophilic cells (documented)."""
+    parameters = PARAMETERS | {"cell_volume": 2.5e-6}
+    state = tissue(radius=0.5, cells=2e5, fluid=0.42, dead=0.02, hypoxic=0.3, pattern=PATTERNS[name], parameters=parameters)
+    made = scene_of(state)
+    wrong = within(readback.read_back(made, 2, (40, 4)), readback.drawn_from(made))
+    by_colour = ("oedema_fraction", "interstitial_fraction", "necrotic_area")
+    assert [text for text in wrong if not text.startswith(by_colour)] == []
+
+
+def test_reading_holds_for_arms_and_days_of_a_run(small_result: Result) -> None:
+    """Every arm, during and after treatment: a strip from inside the tumour into the rim, all of it read."""
+    checked, wrong = 0, []
+    for arm in small_result.arms:
+        for day in (11.0, 14.0) if arm != small_result.arms[1] else (9.0,):
+            subject = checked % 3
+            try:
+                state = read_state(small_result, arm, subject, day)
+            except InputError:  # dead, or cured
+                continue
+            edge = 1000.0 * state.tumour_radius
+            made = slide.scene_of(state, window=(edge - 512.0, -256.0, 768.0, 512.0))
+            seen, true = readback.read_back(made, 2, (20, 20)), readback.drawn_from(made)
+            wrong += [f"{arm}, subject {subject}, day {day:g}: {text}" for text in within(seen, true)]
+            checked += 1
+    assert checked >= 8
+    assert wrong == []
 
 
 def test_reading_notices_a_different_slide() -> None:
     """The tolerances mean something: slides of other states fail them, measure by measure."""
     made = scene_of(tissue(radius=0.9))
-    seen = readback.read_back(made, 2, (16, 6))
+    seen = readback.read_back(made, 2, (12, 4))
     other = {
         "interstitial_fraction": {"fluid": 0.55, "cells": 3.8e5},
         "necrotic_area": {"dead": 0.06},

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.histology import noise, packing
-from locokine.histology.kinds import ABOUT, NUCLEUS_SHARE, Kind, counted_depth, sphere_diameter
+from locokine.histology.kinds import ABOUT, Kind, counted_depth, sphere_diameter
 from locokine.histology.section import PITCH, Section, Tissue
 from locokine.histology.state import APOPTOSIS_HOURS
 
@@ -68,7 +68,7 @@ class Plan:
             if np.isfinite(most) and counts[z]:
                 for _ in range(8):
                     w = np.minimum(w * (counts[z] / max(float(w.sum()), 1e-9)), most)
-            at = packing.choose(w, counts[z], random.random()) if w.size else np.zeros(0, dtype=np.int64)
+            at = packing.choose(w, counts[z], random.random(counts[z])) if w.size else np.zeros(0, dtype=np.int64)
             found.append(place[at])
         return found
 
@@ -89,7 +89,8 @@ def nucleus_diameter(section: Section, kind: Kind) -> float:
     about = ABOUT[kind]
     if about.nucleus > 0.0:
         return about.nucleus
-    return sphere_diameter(NUCLEUS_SHARE * section.state.parameters["cell_volume"] * 1e9)
+    state = section.state
+    return sphere_diameter(state.pattern.nucleus_share * state.parameters["cell_volume"] * 1e9)
 
 
 def profiles(section: Section, kind: Kind, density: Array, areas: Array) -> Array:
@@ -102,7 +103,7 @@ def plan_tumour(section: Section, plan: Plan, necrosis: Map) -> None:
     state, areas, p = section.state, plan.areas(), section.state.parameters
     fields = section.compartments
     tumour = section.inside(Tissue.TUMOUR, Tissue.FLUID)
-    living = np.where(tumour & (necrosis <= 0.0), 1.0, 0.0).astype(np.float32)
+    living = np.where(tumour & (necrosis <= 0.0), _nests(section, plan.seed), 0.0).astype(np.float32)
     viable = profiles(section, Kind.TUMOUR, np.where(state.core, fields["viable_density"], 0.0), areas)
     dead = np.where(state.core, fields["dead_fraction"], 0.0) / (p["dead_solid_share"] * p["cell_volume"])
     dead = profiles(section, Kind.GHOST, dead, areas)
@@ -110,6 +111,28 @@ def plan_tumour(section: Section, plan: Plan, necrosis: Map) -> None:
     plan.add(Kind.TUMOUR, viable, living)
     plan.add(Kind.APOPTOTIC, apoptotic, living)
     plan.add(Kind.GHOST, dead - apoptotic, np.where(tumour & (necrosis > 0.0), 1.0, 0.0).astype(np.float32))
+
+
+NEST = 5.5
+"""Standard deviation of the fields that nests are cut from, in cells of the map: nests of some 100 µm (assumed)."""
+COHESION = 0.90
+"""Share of a nest that its cells cover (assumed)."""
+
+
+def _nests(section: Section, seed: int) -> Map:
+    """Weight for living tumour cells: 1 in nests where cells cohere, little in the bands between them; 1 in a diffuse sheet.
+
+    Bands lie where either of two random fields is near 0, and take what the state leaves for fluid and stroma.
+    """
+    nested = section.state.pattern.nested
+    if nested <= 0.0 or section.state.geometry == "cavity":
+        return np.ones(section.shape, dtype=np.float32)
+    away = np.full(section.shape, 9.0, dtype=np.float32)
+    for part in ("nests", "nests across"):
+        away = np.minimum(away, np.abs(noise.field(seed, part, section.shape, (NEST, NEST))))
+    solid = np.clip(1.0 - section.of("between") - section.of("stroma"), 0.0, 1.0)
+    bands = nested * (1.0 - np.minimum(solid / COHESION, 1.0))
+    return np.where(noise.ranked(away) < bands, 0.015, 1.0).astype(np.float32)
 
 
 def immune_densities(section: Section) -> dict[Kind, Array]:

@@ -305,23 +305,26 @@ def _write_geojson(stream: IO[bytes], table: pd.DataFrame, pixel: float) -> None
     turn = 2.0 * np.pi * np.arange(CORNERS + 1) / CORNERS
     u, v = (radius * aspect)[:, None] * np.cos(turn), (radius / aspect)[:, None] * np.sin(turn)
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    px = np.round(rows["x_px"].to_numpy()[:, None] + c * u - s * v, 1)
-    py = np.round(rows["y_px"].to_numpy()[:, None] + s * u + c * v, 1)
+    px = np.rint(10.0 * (rows["x_px"].to_numpy()[:, None] + c * u - s * v)).astype(np.int64)
+    py = np.rint(10.0 * (rows["y_px"].to_numpy()[:, None] + s * u + c * v)).astype(np.int64)
     px[:, -1], py[:, -1] = px[:, 0], py[:, 0]
+    points = np.stack([px, py], axis=2).reshape(len(rows), -1)
+    # every number that occurs is written once: formatting millions of them took longer than all the rest
+    least = int(points.min()) if points.size else 0
+    written = np.array([f"{i / 10.0:g}" for i in range(least, int(points.max()) + 1)] if points.size else [], dtype=object)
     classes = [json.dumps({"name": a.name.replace(",", ":"), "color": a.colour}) for a in ABOUT]
     codes = rows["kind"].cat.codes.to_numpy()
-    points = np.stack([px, py], axis=2)
+    outline = ",".join(["[%s,%s]"] * (CORNERS + 1))
+    feature = (
+        '{"type":"Feature","geometry":{"type":"Polygon","coordinates":[[' + outline + "]]},"
+        '"properties":{"objectType":"detection","classification":%s}}'
+    )
     with gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=PACKING, mtime=0, filename="") as out:
         out.write(b'{"type":"FeatureCollection","features":[')
         for start in range(0, len(rows), 20_000):
-            part = points[start : start + 20_000].tolist()
+            part = written[points[start : start + 20_000] - least].tolist()
             text = ",\n".join(
-                '{"type":"Feature","geometry":{"type":"Polygon","coordinates":['
-                + json.dumps(outline, separators=(",", ":"))
-                + ']},"properties":{"objectType":"detection","classification":'
-                + classes[code]
-                + "}}"
-                for outline, code in zip(part, codes[start : start + 20_000].tolist(), strict=True)
+                feature % (*row, classes[code]) for row, code in zip(part, codes[start : start + 20_000].tolist(), strict=True)
             )
             out.write(((",\n" if start else "\n") + text).encode())
         out.write(b"\n]}\n")

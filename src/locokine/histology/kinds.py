@@ -68,8 +68,6 @@ LYMPHOCYTES = (Kind.CD8, Kind.TREG, Kind.NK, Kind.LAK)
 TUMOUR_KINDS = (Kind.TUMOUR, Kind.MITOSIS)
 DEAD_KINDS = (Kind.GHOST, Kind.KARYORRHEXIS, Kind.APOPTOTIC)
 
-NUCLEUS_SHARE = 0.38
-"""Share of a tumour cell's volume that its nucleus takes (assumed; lymphoma and melanoma are high)."""
 ERYTHROCYTE_VOLUME = 50.0
 """µm³, mouse (mean corpuscular volume 45 to 55 fL); human ones are about 90."""
 

@@ -179,15 +179,15 @@ def reach_of(px, py, x, y, size, columns, rows, x0, y0):
     return found
 
 
-def choose(weight: NDArray[Any], count: int, offset: float) -> NDArray[np.int64]:
-    """Cells of a map for `count` profiles, in proportion to `weight`, spread evenly (systematic sampling).
+def choose(weight: NDArray[Any], count: int, offset: Array) -> NDArray[np.int64]:
+    """Cells of a map for `count` profiles, in proportion to `weight`, spread evenly (stratified sampling).
 
     Parameters
     ----------
     weight
         Non-negative, any shape; cells are numbered in reading order.
     offset
-        In [0, 1): where sampling starts.
+        Shape (count,), in [0, 1): where in its stratum each lies.
     """
     total = np.cumsum(weight, axis=None, dtype=np.float64)
     if count == 0 or total[-1] <= 0.0:

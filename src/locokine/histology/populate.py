@@ -52,9 +52,11 @@ def _place(
     radius = np.sqrt(np.maximum((0.5 * full) ** 2 - outside**2, (0.2 * full) ** 2))
     held = np.minimum(depth + 0.5 * full, 0.5 * section.thickness) - np.maximum(depth - 0.5 * full, -0.5 * section.thickness)
     thick = np.clip(held / min(section.thickness, float(full.min())), 0.3, 1.0)
-    radius *= np.exp(np.where(kind <= Kind.KARYORRHEXIS, 0.1, 0.05) * random.standard_normal(n))
+    pattern = section.state.pattern
+    radius *= np.exp(np.where(kind <= Kind.KARYORRHEXIS, pattern.spread, 0.05) * random.standard_normal(n))
     radius *= np.where(np.isin(kind, (Kind.GHOST, Kind.APOPTOTIC)), PYKNOSIS, 1.0)
-    aspect = np.maximum(np.array([a.aspect for a in ABOUT])[kind] * np.exp(0.08 * random.standard_normal(n)), 1.0)
+    shape = np.where(kind <= Kind.MITOSIS, pattern.aspect, np.array([a.aspect for a in ABOUT])[kind])
+    aspect = np.maximum(shape * np.exp(0.08 * random.standard_normal(n)), 1.0)
     fat_x, fat_y, fat_r = _adipocytes(section, vessels, seed)
     ox, oy, orr = obstacles(vessels)
     start = ox.size + fat_x.size
@@ -88,7 +90,7 @@ def _place(
         kind=kind.copy(),
         zone=zone,
         proliferating=np.zeros(n, dtype=bool),
-        hypoxic=hypoxia[rows, columns] + 0.03 * random.standard_normal(n) > 0.0,
+        hypoxic=np.zeros(n, dtype=bool),
         from_state=counted,
     )
     _states(section, cells, necrosis[rows, columns], hypoxia[rows, columns], random)
@@ -101,7 +103,7 @@ def _adipocytes(section: Section, vessels: Vessels, seed: int) -> tuple[Array, A
     random = noise.stream(seed, "fat cells")
     mean = 0.5 * ABOUT[Kind.ADIPOCYTE].cell
     count = int(where.sum() * PITCH**2 * ADIPOCYTE_COVER / (np.pi * mean**2))
-    cell = packing.choose(where.astype(np.float32), count, random.random())
+    cell = packing.choose(where.astype(np.float32), count, random.random(count))
     radius = np.clip(mean * np.exp(0.18 * random.standard_normal(count)), 14.0, 42.0)
     radius = np.sort(radius)[::-1].copy()
     random.shuffle(cell)
@@ -132,7 +134,12 @@ def _states(section: Section, cells: Cells, necrosis: Map, hypoxia: Map, random:
     immune = cells.of(Kind.CD8, Kind.LAK)
     cells.proliferating |= immune & (random.random(len(cells)) < 0.25)
     tumour = cells.of(Kind.TUMOUR, Kind.MITOSIS)
-    cells.hypoxic &= tumour
+    cells.hypoxic[:] = False
+    # of every compartment's living cells as many as the state says: those where oxygen is least likely
+    least = -(hypoxia + 0.03 * random.standard_normal(len(cells)))
+    for z, share in enumerate(section.compartments["hypoxic_fraction"]):
+        mine = np.flatnonzero(tumour & (cells.zone == z))
+        cells.hypoxic[mine[np.argsort(least[mine], kind="stable")[: round(float(np.clip(share, 0.0, 1.0)) * mine.size)]]] = True
 
 
 def _fill(section: Section, cells: Cells, vessels: Vessels, necrosis: Map) -> None:

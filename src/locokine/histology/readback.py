@@ -194,10 +194,14 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     lumen: Mask = np.asarray(ndimage.binary_dilation(vessel, iterations=2), dtype=bool)
     blood = (he[..., 2] > 0.13) & ~lumen
     nuclei = he[..., 0] > 0.24
-    pale = (he[..., 1] < 0.115) & (he[..., 0] < 0.075) & (he[..., 2] < 0.10)
+    smooth = [ndimage.gaussian_filter(he[..., stain], 1.5) for stain in (0, 1)]  # without the grain of cytoplasm
+    pale = (smooth[1] < 0.125) & (smooth[0] < 0.08) & (he[..., 2] < 0.10)
     dead = np.zeros_like(pale) if cavity else _necrotic(he, nuclei) & field.tumour
-    living = field.tumour & ~dead & ~lumen
+    # ghosts and living cells mix at the border of necrosis: fluid is measured a cell away from it
+    border: Mask = np.asarray(ndimage.maximum_filter(dead, size=8 * COARSE), dtype=bool)
+    living = field.tumour & ~border & ~lumen
     host = field.rim & ~lumen
+    cleft = (he[..., 1] < 0.105) & (he[..., 0] < 0.08) & (he[..., 2] < 0.10)  # thin collagen is paler than cytoplasm
     positive, negative = _hypoxic(pictures["pimonidazole"], field.tumour & ~dead)
     return {
         "tumour": float(field.tumour.sum()) * size**2,
@@ -207,7 +211,7 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
         "pale": float((pale & living & ~blood).sum()) * size**2,
         "living_blood": float((blood & living).sum()) * size**2,
         "host": float(host.sum()) * size**2,
-        "host_pale": float((pale & host & ~blood).sum()) * size**2,
+        "host_pale": float((cleft & host & ~blood).sum()) * size**2,
         "host_blood": float((blood & host).sum()) * size**2,
         "blood": float((blood & field.tumour).sum()) * size**2,
         "vessels": _count(vessel, field.tumour, 30.0),
@@ -219,11 +223,12 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
 
 def _necrotic(he: Image, nuclei: Mask) -> Mask:
     """Where tissue is eosinophilic over some 20 µm and has no whole nuclei (dust of broken ones does not count)."""
-    whole = _coarse(ndimage.binary_opening(nuclei, iterations=3))
+    pyknotic = ndimage.gaussian_filter(he[..., 0], 2.5) > 0.52  # shrunken and dark all through, as the dead are
+    whole = _coarse(ndimage.binary_opening(nuclei & ~pyknotic, iterations=3))
     seen = he[..., 2] < 0.13  # erythrocytes take eosin too
     bare = ndimage.gaussian_filter(_coarse(seen), 3.0) + 1e-3
     eosin = ndimage.gaussian_filter(_coarse(np.minimum(he[..., 1], 0.4) * seen), 3.0) / bare
-    dead = (eosin - 0.35 * ndimage.gaussian_filter(whole, 3.0)) > 0.145
+    dead = (eosin - 0.75 * ndimage.gaussian_filter(whole, 3.0)) > 0.13
     return np.kron(dead, np.ones((COARSE, COARSE), dtype=bool))
 
 
@@ -241,10 +246,11 @@ def _hypoxic(picture: Picture, where: Mask) -> tuple[float, float]:
     nuclei = ndimage.binary_opening((amounts[..., 0] > 0.115) & where, iterations=2)
     found = label(nuclei)
     table = regionprops_table(found, intensity_image=amounts, properties=("area", "mean_intensity"))
-    # small and dark ones are fragments of the dead, or lymphocytes
-    cell = (table["area"] * PIXEL**2 > 14.0) & (table["mean_intensity-0"] < 0.30)
+    size = table["area"] * PIXEL**2
+    # small ones are fragments of the dead; dark ones too, or lymphocytes, unless they are brown
     positive = table["mean_intensity-1"] > 0.055
-    weight = np.maximum(np.round(table["area"] * PIXEL**2 / 55.0), 1.0)  # clumps hold several
+    cell = np.where(positive, size > 8.0, (size > 18.0) & (table["mean_intensity-0"] < 0.28))
+    weight = np.maximum(np.round(size / 55.0), 1.0)  # clumps hold several
     return float((weight * (cell & positive)).sum()), float((weight * (cell & ~positive)).sum())
 
 

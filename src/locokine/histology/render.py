@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locokine.histology import noise, paint
+from locokine.histology import dye, noise, paint
 from locokine.histology.kinds import Kind
 from locokine.histology.scene import Cells, Scene
 from locokine.histology.section import PITCH
@@ -20,6 +20,8 @@ from locokine.histology.stains import STAINS, WHITE, Marker, Stain, look, vector
 Picture = NDArray[np.uint8]
 TILE = 512
 """Side of a tile, pixels."""
+LENS = 0.25
+"""Standard deviation of the blur of lens and thickness, µm (a dry objective of NA 0.75 resolves 0.45 µm; assumed)."""
 SPINDLES = (Kind.ENDOTHELIUM, Kind.FIBROBLAST, Kind.MYOCYTE, Kind.MESOTHELIUM)
 _TABLE = (10.0 ** (-np.arange(4096) / 1024.0)).astype(np.float32)
 
@@ -45,14 +47,15 @@ class _Sorted:
 
 
 @lru_cache(maxsize=1)
-def _textures() -> tuple[Any, Any, Any]:
-    """Fine, middle and fibrous texture, each evenly distributed over 0 to 255; the same for every slide."""
+def _textures() -> tuple[Any, ...]:
+    """Fine, middle and fibrous texture, each evenly distributed over 0 to 255, and random bytes; the same for every slide."""
     seed = 1
     side = (paint.TEXTURE, paint.TEXTURE)
     fine = noise.ranked(noise.field(seed, "fine", side, (1.1, 1.1)))
     mid = noise.ranked(noise.field(seed, "mid", side, (4.0, 4.0)) + 0.35 * noise.field(seed, "mid fine", side, (1.6, 1.6)))
     fibre = noise.ranked(noise.field(seed, "fibre", side, (1.7, 16.0)) + 0.6 * noise.field(seed, "fibre 2", side, (5.0, 30.0)))
-    return tuple((255.0 * t + 0.5).astype(np.uint8) for t in (fine, mid, fibre))  # type: ignore[return-value]
+    dice = noise.stream(seed, "dice").integers(0, 256, (4096, 96), dtype=np.uint8)
+    return (*((255.0 * t + 0.5).astype(np.uint8) for t in (fine, mid, fibre)), dice)
 
 
 class Painter:
@@ -95,8 +98,17 @@ class Painter:
         self.stroma = section.compartments["stroma"].astype(np.float32)
         self.rim = np.float32(1000.0 * (section.state.radius[-1] - section.state.tumour_radius))
         self.cores = int(section.state.core.sum())
-        self.centre = np.ascontiguousarray(c.x, dtype=np.float32), np.ascontiguousarray(c.y, dtype=np.float32)
-        self.look = look()
+        centre = np.ascontiguousarray(c.x, dtype=np.float32), np.ascontiguousarray(c.y, dtype=np.float32)
+        self.profiles = (c.kind, *centre, *self.nucleus, *self.angles, self.body, c.thick, self._tone())
+        self.maps = (
+            PITCH, section.x0, section.y0, section.tissue, section.zone, scene.necrosis, section.depth, self.rim, self.cores,
+        )
+        self.look = look(section.state.pattern)
+        sigma = LENS / pixel
+        reach = np.arange(int(np.ceil(2.2 * sigma)) + 1) if sigma > 0.2 else np.arange(1)
+        taps = np.exp(-0.5 * (reach / max(sigma, 0.2)) ** 2)
+        self.taps = np.round(256.0 * taps / (2.0 * taps.sum() - taps[0])).astype(np.int32)
+        self.taps[0] = 256 - 2 * self.taps[1:].sum()
         self.textures = _textures()
 
     @property
@@ -106,45 +118,66 @@ class Painter:
 
     def amounts(self, left: float, top: float, n: int) -> list[NDArray[np.float32]]:
         """Amounts of stain on a square of n × n pixels with its corner at (left, top) µm: one array, or one per marker."""
-        s, v, pixel = self.scene.section, self.scene.vessels, self.pixel
+        v, pixel = self.scene.vessels, self.pixel
         xs, ys = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
-        fine, mid, fibre = self.textures
-        paint.warp(left, top, n, pixel, mid, xs, ys)
+        dye.warp(left, top, n, pixel, self.textures[1], xs, ys)
         found = []
         for profiles in (self.sorted, self.red, self.vessels):
             near, second, own = np.empty((n, n), np.float32), np.empty((n, n), np.float32), np.empty((n, n), np.int32)
             paint.lay(left, top, n, pixel, xs, ys, *profiles.arrays, near, second, own)
             found.append((near, second, own))
         (near, second, own), (red, _, red_own), (wall, _, wall_own) = found
-        c = self.cells
+        layers, vessels = (near, second, own, red, red_own, wall, wall_own), (v.status, v.short)
         if not self.stain.markers:
             out = np.empty((n, n, 3), np.float32)
-            paint.stain_he(
-                left, n, pixel, xs, ys, near, second, own, red, red_own, wall, wall_own, PITCH, s.x0, s.y0, s.tissue, s.zone,
-                self.between, self.stroma, self.scene.necrosis, s.depth, self.rim, self.cores, c.kind, *self.centre,
-                *self.nucleus, *self.angles, self.body, c.thick, self.look, v.status, v.short, fine, mid, fibre, out,
-            )
+            shares = self.between, self.stroma
+            dye.stain_he(left, n, pixel, xs, ys, layers, self.maps, shares, self.profiles, vessels, self.look, self.textures, out)
             return [out]
         made = []
         for marker in self.stain.markers:
             out = np.empty((n, n, 2), np.float32)
-            paint.stain_marker(
-                left, n, pixel, xs, ys, near, second, own, red_own, wall, wall_own, PITCH, s.x0, s.y0, s.tissue, s.zone,
-                self.between, self.scene.necrosis, s.depth, self.cores, c.kind, self._flag(marker), *self.centre,
-                *self.nucleus, *self.angles, self.body, c.thick, self.look, marker.recipe(), marker.vessels, v.status, v.short,
-                fine, mid, fibre, out,
+            dye.stain_marker(
+                left, n, pixel, xs, ys, layers, self.maps, self.profiles, vessels, self._flag(marker), self.look, marker.recipe(),
+                marker.vessels, self.textures, out,
             )
             made.append(out)
         return made
+
+    def _tone(self) -> NDArray[np.float32]:
+        """What is wrong with a tumour cell, 0 to 1: the living next to necrosis are shrunken and dark, the dead fade with age."""
+        c, dead = self.cells, self._at(self.scene.necrosis)
+        living = np.clip(1.0 + dead / 0.05, 0.0, 1.0) * np.where(c.kind == Kind.TUMOUR, 1.0, 0.0)
+        gone = np.clip(4.0 * dead, 0.0, 1.0)
+        return np.where(c.of(Kind.GHOST, Kind.KARYORRHEXIS), gone, living).astype(np.float32)
+
+    def _at(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Value of a map at every cell."""
+        c, s = self.cells, self.scene.section
+        rows = np.clip(((c.y - s.y0) / PITCH).astype(int), 0, s.shape[0] - 1)
+        columns = np.clip(((c.x - s.x0) / PITCH).astype(int), 0, s.shape[1] - 1)
+        return values[rows, columns]
 
     def _flag(self, marker: Marker) -> NDArray[np.float32]:
         """Strength of a marker in every cell: 0 where it has none, else uneven from cell to cell."""
         uneven = 0.65 + 0.7 * np.abs(np.modf(np.arange(len(self.cells)) * 0.6180339887)[0])
         carried = getattr(self.cells, marker.flag) if marker.flag else np.ones(len(self.cells), dtype=bool)
+        if marker.flag == "hypoxic":  # the farther from vessels the more, up to the edge of necrosis
+            uneven = (0.8 + 0.4 * uneven) * np.clip(0.72 + 4.0 * self._at(self.scene.hypoxia), 0.72, 1.3)
         return np.where(carried, uneven, 0.0).astype(np.float32)
 
     def square(self, left: float, top: float, n: int = TILE) -> Picture:
         """Picture of n × n pixels with its corner at (left, top) µm, shape (n, n, channels)."""
+        m = self.taps.size - 1
+        sharp = self._sharp(left - m * self.pixel, top - m * self.pixel, n + 2 * m)
+        if not m:
+            return sharp
+        out = np.empty((n, n, self.channels), np.uint8)
+        rows = sharp.reshape(n + 2 * m, -1)
+        paint.soften(rows, self.taps, self.channels, np.empty(rows.shape[1], np.int32), out.reshape(n, -1))
+        return out
+
+    def _sharp(self, left: float, top: float, n: int) -> Picture:
+        """Picture without the blur of the lens."""
         amounts = self.amounts(left, top, n)
         out = np.empty((n, n, self.channels), np.uint8)
         if self.stain.fluorescent:

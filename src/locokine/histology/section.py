@@ -224,9 +224,10 @@ def _anatomy(
         tissue[(depth > 0.25 * rim) & fat & (up > -0.4)] = Tissue.FAT
         if state.site in ("skin", "subcutis"):
             dermis = (0.4 if state.site == "subcutis" else 0.85) * rim
-            tissue[(under < dermis * (1.0 + 0.12 * uneven)) & (up > 0.15)] = Tissue.DERMIS
-            tissue[(under < 26.0 + 0.01 * rim) & (up > 0.12)] = Tissue.EPIDERMIS
-        tissue[(depth + 0.06 * rim * uneven > 0.22 * rim) & (up < -0.25)] = Tissue.MUSCLE
+            taper = np.clip((up - 0.05) / 0.45, 0.0, 1.0) ** 0.6  # skin runs out towards the sides, where it was cut
+            tissue[(under < dermis * taper * (1.0 + 0.12 * uneven)) & (up > 0.05)] = Tissue.DERMIS
+            tissue[(under < 26.0 + 0.01 * rim) & (up > 0.10)] = Tissue.EPIDERMIS
+        tissue[(depth + 0.10 * rim * uneven > (0.22 + 1.2 * np.maximum(up + 0.6, 0.0)) * rim) & (up < 0.0)] = Tissue.MUSCLE
         tissue[(depth < 70.0 + 15.0 * uneven) & (depth >= 0.0)] = Tissue.CAPSULE
     tissue[tumour] = Tissue.FLUID if state.geometry == "cavity" else Tissue.TUMOUR
     track = _tracks(state, x, y, grid)

@@ -1,9 +1,10 @@
 """Stains: their colours as optical densities, and what each of them shows.
 
-Vectors are optical densities in red, green and blue of unit length. Haematoxylin and diaminobenzidine (DAB): Ruifrok AC, Johnston
-DA. Anal Quant Cytol Histol 2001;23:291-299, PMID 11531144. Eosin: the vector for H&E of Landini G, Martinelli G, Piccinini F.
-Bioinformatics 2021;37:1485-1487, doi:10.1093/bioinformatics/btaa847 (that of 2001 is more violet than most slides). Haemoglobin:
-extinction of oxyhaemoglobin averaged over the red, green and blue bands (Prahl S, Oregon Medical Laser Center 1999).
+Vectors are optical densities in red, green and blue of unit length. Haematoxylin and diaminobenzidine (DAB): Ruifrok AC,
+Johnston DA. Anal Quant Cytol Histol 2001;23:291-299, PMID 11531144. Eosin: what QuPath separates H&E with unless told
+otherwise (Bankhead P et al. Sci Rep 2017;7:16878, doi:10.1038/s41598-017-17204-5); that of 2001 is more violet than most
+slides. Haemoglobin: extinction of oxyhaemoglobin averaged over the red, green and blue bands (Prahl S, Oregon Medical Laser
+Center 1999).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from locokine.errors import InputError
 from locokine.histology.kinds import Kind
+from locokine.histology.patterns import Pattern
 
 Floats = NDArray[np.float32]
 
 VECTORS: dict[str, tuple[float, float, float]] = {
     "haematoxylin": (0.65, 0.70, 0.29),
-    "eosin": (0.093, 0.954, 0.283),
+    "eosin": (0.216, 0.801, 0.558),
     "dab": (0.27, 0.57, 0.78),
     "haemoglobin": (0.057, 0.600, 0.798),
 }
@@ -127,29 +129,35 @@ def stain(name: str) -> Stain:
     return STAINS[name]
 
 
-def look() -> Floats:
-    """How each kind looks in H&E, shape (kinds, 7).
+def look(pattern: Pattern) -> Floats:
+    """How each kind looks in H&E, shape (kinds, 10).
 
-    Haematoxylin of the nucleus, its contrast, its rim, nucleoli (0 to 1); haematoxylin and eosin of the cytoplasm and its grain.
+    Haematoxylin of the nucleus, contrast of its chromatin, its membrane, nucleoli (how many); haematoxylin and eosin of the
+    cytoplasm and its grain; unevenness of the nucleus' outline; size of a nucleolus relative to the nucleus; eosin along the
+    cell's border.
     """
+    own = (
+        0.50, pattern.contrast, 0.30, pattern.nucleoli, pattern.cytoplasm[0], pattern.cytoplasm[1], pattern.cytoplasm[2],
+        pattern.uneven, pattern.nucleolus, pattern.border,
+    )
     rows = {
-        Kind.TUMOUR: (0.50, 0.75, 0.28, 1.0, 0.135, 0.20, 0.35),
-        Kind.MITOSIS: (1.05, 0.0, 0.0, 0.0, 0.075, 0.15, 0.35),
-        Kind.APOPTOTIC: (1.25, 0.0, 0.0, 0.0, 0.10, 0.46, 0.15),
-        Kind.GHOST: (0.13, 0.0, 0.0, 0.0, 0.035, 0.30, 0.45),
-        Kind.KARYORRHEXIS: (1.00, 0.0, 0.0, 0.0, 0.06, 0.34, 0.40),
-        Kind.CD8: (0.92, 0.45, 0.10, 0.0, 0.09, 0.13, 0.2),
-        Kind.TREG: (0.88, 0.45, 0.10, 0.0, 0.09, 0.13, 0.2),
-        Kind.NK: (0.82, 0.40, 0.10, 0.0, 0.08, 0.15, 0.4),
-        Kind.LAK: (0.72, 0.50, 0.15, 0.4, 0.10, 0.22, 0.7),
-        Kind.MACROPHAGE: (0.46, 0.55, 0.25, 0.3, 0.035, 0.13, 0.5),
-        Kind.ENDOTHELIUM: (0.74, 0.35, 0.1, 0.0, 0.04, 0.24, 0.2),
-        Kind.FIBROBLAST: (0.70, 0.40, 0.1, 0.0, 0.04, 0.24, 0.2),
-        Kind.MYOCYTE: (0.66, 0.40, 0.1, 0.0, 0.03, 0.34, 0.1),
-        Kind.KERATINOCYTE: (0.58, 0.55, 0.2, 0.6, 0.14, 0.30, 0.2),
-        Kind.MESOTHELIUM: (0.62, 0.45, 0.2, 0.3, 0.10, 0.28, 0.2),
+        Kind.TUMOUR: own,
+        Kind.MITOSIS: (1.00, 0.0, 0.0, 0.0, 0.6 * own[4], 0.8 * own[5], own[6], 0.0, 0.0, own[9]),
+        Kind.APOPTOTIC: (1.20, 0.0, 0.0, 0.0, 0.10, 0.42, 0.15, 0.0, 0.0, 0.0),
+        Kind.GHOST: (0.17, 0.0, 0.0, 0.0, 0.022, 0.31, 0.70, 0.06, 0.0, 0.0),
+        Kind.KARYORRHEXIS: (0.95, 0.0, 0.0, 0.0, 0.06, 0.34, 0.55, 0.0, 0.0, 0.0),
+        Kind.CD8: (0.90, 0.42, 0.12, 0.0, 0.08, 0.13, 0.2, 0.05, 0.0, 0.0),
+        Kind.TREG: (0.86, 0.42, 0.12, 0.0, 0.08, 0.13, 0.2, 0.05, 0.0, 0.0),
+        Kind.NK: (0.80, 0.40, 0.12, 0.0, 0.06, 0.15, 0.5, 0.08, 0.0, 0.0),
+        Kind.LAK: (0.70, 0.50, 0.15, 0.4, 0.09, 0.21, 0.8, 0.08, 0.14, 0.0),
+        Kind.MACROPHAGE: (0.44, 0.60, 0.25, 0.5, 0.045, 0.13, 0.5, 0.05, 0.12, 0.0),
+        Kind.ENDOTHELIUM: (0.72, 0.40, 0.1, 0.0, 0.03, 0.17, 0.2, 0.0, 0.0, 0.0),
+        Kind.FIBROBLAST: (0.68, 0.45, 0.1, 0.0, 0.02, 0.14, 0.2, 0.0, 0.0, 0.0),
+        Kind.MYOCYTE: (0.62, 0.45, 0.1, 0.0, 0.03, 0.30, 0.1, 0.0, 0.0, 0.0),
+        Kind.KERATINOCYTE: (0.56, 0.60, 0.25, 0.8, 0.10, 0.24, 0.3, 0.03, 0.14, 0.04),
+        Kind.MESOTHELIUM: (0.60, 0.50, 0.2, 0.5, 0.08, 0.24, 0.2, 0.03, 0.14, 0.0),
     }
-    table = np.zeros((len(Kind), 7), dtype=np.float32)
+    table = np.zeros((len(Kind), 10), dtype=np.float32)
     for kind, row in rows.items():
         table[kind] = row
     return table

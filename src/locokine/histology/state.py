@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from locokine.engine.variables import FIELD, LESION
 from locokine.errors import InputError
+from locokine.histology.patterns import PATTERNS, Pattern, pattern_of
 from locokine.scenario.protocol import CAVITIES
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class TissueState:
         Needle tracks still to be seen, oldest first.
     seed
         Seed of the run.
+    pattern
+        How the tumour is built.
     """
 
     experiment: str
@@ -88,6 +91,7 @@ class TissueState:
     died: float
     tracks: tuple[Track, ...]
     seed: int
+    pattern: Pattern = PATTERNS["solid"]
 
     @property
     def volumes(self) -> Array:
@@ -139,7 +143,7 @@ def read_state(result: Result, arm: str, subject: int, day: float, lesion: str |
     core[-(1 if radius.size == 2 else result.protocol.rim_shells) :] = False
     hour = float(fields["field_time_h"].values[at])
     series = _series(result, arm, subject, lesion, hour)
-    parameters = _parameters(result, subject, plan.line)
+    parameters, pattern = _parameters(result, subject, plan.line)
     values = {item.name: np.asarray(now[item.name].values, dtype=float) for item in FIELD if item.name != "radius"}
     values["lost_vessels"] = _lost_vessels(here, at)
     return TissueState(
@@ -160,6 +164,7 @@ def read_state(result: Result, arm: str, subject: int, day: float, lesion: str |
         died=series["died"] / max(_dead_cells(series["now"], parameters), 1.0),
         tracks=_tracks(result, arm, subject, lesion, hour),
         seed=int(result.manifest["seed"]),
+        pattern=pattern,
     )
 
 
@@ -232,16 +237,17 @@ def _dead_cells(now: dict[str, float], parameters: dict[str, float]) -> float:
     return now["dead_volume"] / (parameters["dead_solid_share"] * parameters["cell_volume"])
 
 
-def _parameters(result: Result, subject: int, line: str) -> dict[str, float]:
+def _parameters(result: Result, subject: int, line: str) -> tuple[dict[str, float], Pattern]:
     """Host, laws and line of this very subject; streams are prefixes of each other, so few have to be drawn."""
     from locokine.population import draw
     from locokine.scenario.load import load
 
-    population = draw(load(result.scenario), subject + 1)
+    experiment = load(result.scenario)
+    population = draw(experiment, subject + 1)
     prefix = f"line:{line}:"
     plain = {name: float(population[name][subject]) for name in population.names if ":" not in name}
     own = {name.removeprefix(prefix): float(population[name][subject]) for name in population.names if name.startswith(prefix)}
-    return plain | own
+    return plain | own, pattern_of(str(experiment.library.lines[line].meta.get("histology", "solid")), line)
 
 
 def _tracks(result: Result, arm: str, subject: int, lesion: str, hour: float) -> tuple[Track, ...]:

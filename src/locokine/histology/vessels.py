@@ -17,6 +17,10 @@ Array = NDArray[np.float64]
 Map = NDArray[np.float32]
 
 
+FRAY = 0.07
+"""How far the border of necrosis frays at the scale of single cells, in standard deviations of the field it is cut from."""
+
+
 def place_vessels(section: Section, plan: Plan, seed: int) -> Vessels:
     """Vessel profiles: density, open share and recent loss are the state's."""
     state, areas = section.state, plan.areas()
@@ -86,8 +90,14 @@ def starved(section: Section, vessels: Vessels, seed: int) -> tuple[Map, Map]:
     patches = noise.field(seed, "necrosis", section.shape, (15.0, 15.0))
     patches += 0.5 * noise.field(seed, "necrosis fine", section.shape, (5.0, 5.0))
     order = ndimage.gaussian_filter(ndtri(far).astype(np.float32) * 0.8 + 0.55 * patches, 1.6)
+    order += FRAY * noise.field(seed, "necrosis border", section.shape, (0.9, 0.9))
     rank = np.zeros(section.shape, dtype=np.float32)
-    rank[tumour] = noise.ranked(order[tumour])
+    for z in np.unique(section.zone[tumour]):  # every compartment has its own share; a little blur hides where they meet
+        here = tumour & (section.zone == z)
+        rank[here] = noise.ranked(order[here])
+    share_near = np.maximum(ndimage.gaussian_filter(tumour.astype(np.float32), 1.0), 1e-3)
+    rank = np.where(tumour, ndimage.gaussian_filter(rank, 1.0) / share_near, np.float32(0.0))
+    rank[tumour] = noise.ranked(rank[tumour])
     dead = _cut(rank, area, tumour)
     hypoxic = _cut(rank, (area + share * (1.0 - area)).astype(np.float32), tumour)
     outside = np.float32(-1.0)

@@ -87,10 +87,8 @@ def _days(result: Any) -> tuple[float, ...]:
 
 def _view(result: Any, arm: str, subject: int, day: float, lesion: str) -> View:
     """One view at the edge of the tumour, and four fields of it read back."""
-    from PIL import Image
-
     from locokine.errors import InputError
-    from locokine.histology.picture import pixel_of, view
+    from locokine.histology.picture import annotated, pixel_of, view
     from locokine.histology.readback import read_back
     from locokine.histology.slide import scene_of
     from locokine.histology.stains import STAINS
@@ -106,7 +104,7 @@ def _view(result: Any, arm: str, subject: int, day: float, lesion: str) -> View:
     pixel = pixel_of(10)
     shown = view(scene, STAINS["he"], 10, middle, 1, (round(WIDTH / pixel), round(HEIGHT / pixel)))
     buffer = BytesIO()
-    Image.fromarray(shown).save(buffer, "JPEG", quality=QUALITY)
+    annotated(shown, pixel, "10× · virtual", False).save(buffer, "JPEG", quality=QUALITY)
     numbers = _numbers(read_back(scene, fields=(4, 0)))
     return View(base64.b64encode(buffer.getvalue()).decode("ascii"), numbers, title)
 
