@@ -25,7 +25,9 @@ from locokine.evidence.predictive import predict
 from locokine.inference import emulate, findings, kalman
 from locokine.inference.calibrate import LIMIT, Corrected, Points, Study, ranged, run
 from locokine.inference.calibration import Settings, conduct, free_of, prepare
+from locokine.inference.claims import prior_of, prior_predictive
 from locokine.inference.draws import read_posterior, with_posterior
+from locokine.inference.fit import prior_batch
 from locokine.inference.ledger import FILE as LEDGER
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates
@@ -510,6 +512,14 @@ def test_run_and_power_take_a_posterior(
     facts = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]) or "{}")
     assert facts["study"]["posterior"]
     assert main(["run", scenario, "--uncertainty", "nowhere.json", "--out", out]) == 2
+
+
+def test_claims_are_looked_at_in_draws_of_a_posterior() -> None:
+    """What was fitted comes from its draws, in turn; the rest from the prior: with the draws of the prior nothing changes."""
+    item = next(i for i in prior_of(LIBRARY) if i.key == "laws.direct_ec50")
+    plain = prior_predictive(2, subjects=2, numbers=(1,), library=LIBRARY)
+    same = item.at(prior_batch([item], 2, 1)[:, 0])
+    assert prior_predictive(2, subjects=2, numbers=(1,), library=LIBRARY, posterior={item: same}).shares == plain.shares
 
 
 # --- into the library ------------------------------------------------------------------------------------------------
