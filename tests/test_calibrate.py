@@ -33,7 +33,7 @@ from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates
 from locokine.inference.recovery import observed, recover
 from locokine.inference.rows import Reading, Stats, Target, below, reading, target, targets
-from locokine.inference.sweep import Setting, doses, unit_of
+from locokine.inference.sweep import Setting, Sweep, doses, unit_of
 from locokine.parameters.library import BUILTIN, load_library
 from locokine.parameters.write import write_values
 from locokine.population import draw
@@ -228,6 +228,32 @@ def test_coordinates_that_no_row_answers_to_stay_where_they_were() -> None:
     assert moved[:, 0].mean() > 0.5
     still = np.abs(moved[:, 1:] - z[:, 1:]).max(axis=0) == 0.0
     assert still.mean() > 0.9  # a correlation of 0.25 or more by chance: about one in twenty
+
+
+def test_what_has_no_part_in_a_row_is_not_moved_by_it() -> None:
+    random = np.random.default_rng(2)
+    z = random.standard_normal((64, 40))
+    goals = [Target("a", 1.0, 1.0, 0.5, 0.0)]
+    plays = np.zeros((40, 1), dtype=bool)
+    plays[0] = True
+    prediction = linear(z, np.eye(40)[0])
+    moved, _ = kalman.step(z, goals, [prediction], random.standard_normal((64, 1)), 1.0, 9.0, least=1.0, plays=plays)
+    assert np.array_equal(moved[:, 1:], z[:, 1:])
+    surface = emulate.fit_surfaces(z, goals, {"a": prediction}, np.full(40, 0.2), 64, plays)["a"]
+    assert surface.slope[0] == pytest.approx(1.0, abs=0.02)
+    assert not surface.slope[1:].any()
+    assert surface(z).value == pytest.approx(z[:, 0], abs=0.1)
+    nothing = emulate.fit_surfaces(z, goals, {"a": prediction}, np.zeros(40), 64, np.zeros((40, 1), dtype=bool))["a"]
+    assert nothing.explained == 0.0
+
+
+def test_rows_know_which_coordinates_have_a_part() -> None:
+    sweep = Sweep(EVIDENCE, LIBRARY, {i.key: i for i in candidates(LIBRARY, ["laws", "human", "hnscc", "sl2"])})
+    rows = EVIDENCE.observations
+    assert sweep.plays(rows["UT01"], "sl2.epitopes")
+    assert not sweep.plays(rows["UT01"], "hnscc.epitopes")
+    assert sweep.plays(rows["UT01"], "unit.unknown:UT")
+    assert not sweep.plays(rows["UT01"], "unit.Cetus")
 
 
 def test_missing_predictions_count_as_the_worst() -> None:

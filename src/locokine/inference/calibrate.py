@@ -31,8 +31,10 @@ LIMIT = 1.6448536269514722
 """Furthest coordinate: nothing leaves the range that its record states."""
 NEAREST = 4
 """Points that a regression uses, per parameter that moves."""
-WORTH = 0.5
-"""What moving parameters has to be worth, in units of log posterior: less, and they are put back."""
+CHANCE = 2.8
+"""A rank correlation counts from so many of its standard errors on."""
+WORTH = 1.0
+"""What moving parameters has to be worth, in units of log score: less, and they are put back."""
 REACH = (0.25, 0.5, 1.0)
 """Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
 Tell = Callable[[str], None]
@@ -80,6 +82,8 @@ class Study:
         Of everything.
     spent
         Seconds of simulation so far (those kept from an interrupted calibration included).
+    plays
+        Whether a coordinate has a part in a row at all.
     trace
         What was done: one mapping a step.
     """
@@ -94,6 +98,7 @@ class Study:
     seed: int = 1
     spent: Callable[[], float] = lambda: 0.0
     tell: Tell = lambda text: None
+    plays: Callable[[Observation, str], bool] = lambda row, name: True
     trace: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -102,6 +107,15 @@ class Study:
     def late(self, share: float) -> bool:
         """Whether so large a share of the time is used up."""
         return self.spent() > share * 3600.0 * self.size.hours
+
+    def part(self, rows: Sequence[Observation], names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which coordinate has a part in which row; shape (names, rows)."""
+        return np.array([[self.plays(row, name) for row in rows] for name in names], dtype=bool).reshape(len(names), len(rows))
+
+    def surfaces(self, names: Sequence[str], points: Points, centre: Array) -> dict[str, emulate.Surface]:
+        """Regressions of all rows around a point."""
+        goals, nearest = list(self.goals.values()), NEAREST * len(names) + 60
+        return emulate.fit_surfaces(points.z, goals, points.found, centre, nearest, self.part(self.rows, names))
 
     def note(self, **facts: object) -> None:
         """Keep a line of the trace and tell it."""
@@ -190,7 +204,7 @@ def posterior(
 ) -> Posterior:
     """Sample the posterior around the best point, and check it with the engine."""
     goals, size = list(study.goals.values()), study.size
-    surfaces = emulate.fit_surfaces(at.points.z, goals, at.points.found, at.best, NEAREST * len(names) + 60)
+    surfaces = study.surfaces(names, at.points, at.best)
     study.tell("sampling the posterior")
     start = np.concatenate([0.5 * z + 0.5 * at.best, at.best[None]])
     draws, slow = emulate.sample(goals, surfaces, start, study.seed, size.draws, LIMIT, size.walk)
@@ -265,9 +279,9 @@ def screen(study: Study) -> tuple[list[str], dict[str, float]]:
         if not rows:
             continue
         values = np.stack([kalman.filled(found[row.name].value, study.goals[row.name]) for row in rows])
-        strength = influence(z, Scores(values, np.zeros_like(values)))
+        strength = influence(z, Scores(values, np.zeros_like(values))) * study.part(rows, keys)
         top = np.maximum(top, strength.max(axis=1))
-        wanted = [keys[i] for i in strongest(strength, stage.most + len(chosen), 3.3 / np.sqrt(len(z)))]
+        wanted = [keys[i] for i in strongest(strength, stage.most + len(chosen), CHANCE / np.sqrt(len(z)))]
         order = sorted(wanted, key=lambda key: -float(strength[keys.index(key)].max()))
         chosen += [key for key in order if key not in chosen][:stage.most]
     order_of = {key: i for i, key in enumerate(keys)}
@@ -292,7 +306,7 @@ def ensemble(
     """
     goals = [study.goals[row.name] for row in rows]
     points: Points | None = None
-    taken = 0.0
+    taken, part = 0.0, study.part(rows, names)
     for number in range(steps):
         found = study.simulate(rows, names, z, study.size.hosts)
         if points is None:
@@ -304,7 +318,7 @@ def ensemble(
         normal = normal_draws(study.seed, f"ensemble:{stage}:{number}", z.shape[0] * len(rows))
         moved, share = kalman.step(
             z, goals, [found[goal.name] for goal in goals], normal.reshape(z.shape[0], len(rows)), 1.0 - taken, LIMIT,
-            least=(1.0 - taken) / (steps - number),
+            least=(1.0 - taken) / (steps - number), plays=part,
         )
         taken += share
         study.note(stage=stage, step=number + 1, rows=len(rows), log_likelihood=round(score, 2), taken=round(taken, 3))
@@ -363,7 +377,7 @@ def search(study: Study, stage: str, names: Sequence[str], first: Array, points:
     for number in range(rounds):
         if study.late(0.85):
             break
-        surfaces = emulate.fit_surfaces(everything.z, goals, everything.found, best, NEAREST * len(names) + 60)
+        surfaces = study.surfaces(names, everything, best)
         wanted = proposals(study, f"{stage}:{number}", goals, surfaces, best, width)
         found = study.simulate(study.rows, names, wanted, size.judged)
         everything.add(wanted, found)
@@ -398,7 +412,7 @@ def proposals(
 def put_back(study: Study, names: Sequence[str], best: Array, goals: Sequence[Target]) -> Array:
     """The point with the least moved parameters put back to the library's values, where that costs less than `WORTH`."""
     order = np.argsort(np.abs(best), kind="stable")
-    counts = [round(len(best) * share) for share in (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9)]
+    counts = [round(len(best) * share) for share in (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)]
     trials = np.repeat(best[None], len(counts), axis=0)
     for trial, count in zip(trials, counts, strict=True):
         trial[order[:count]] = 0.0

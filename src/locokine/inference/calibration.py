@@ -132,7 +132,7 @@ def conduct(
     fine = Solid(replace(sweep, geometry="shells", _experiments={}))
     study = Study(
         job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
-        job.settings.seed, spent, tell,
+        job.settings.seed, spent, tell, sweep.plays,
     )
     found = run(study)
     boards = findings.scoreboards(
