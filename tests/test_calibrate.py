@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from locokine import api
 from locokine.cli.main import main
@@ -22,8 +23,9 @@ from locokine.evidence.library import Observation, read_evidence
 from locokine.evidence.likelihood import Likelihood
 from locokine.evidence.observables import OBSERVABLES
 from locokine.evidence.predictive import predict
+from locokine.evidence.score import STRATA
 from locokine.inference import emulate, findings, kalman
-from locokine.inference.calibrate import LIMIT, Corrected, Points, Study, ranged, run
+from locokine.inference.calibrate import LIMIT, Corrected, Points, Study, ranged, run, without_units
 from locokine.inference.calibration import Settings, conduct, free_of, prepare
 from locokine.inference.claims import prior_of, prior_predictive
 from locokine.inference.draws import read_posterior, with_posterior
@@ -290,6 +292,23 @@ def test_the_sampler_returns_the_posterior_of_a_linear_row() -> None:
     assert draws[:, 1].std() == pytest.approx(findings.prior_sd(), rel=0.1)
     again, _ = emulate.sample([goal], {"a": surface}, np.zeros((4, 2)), 1, 400, LIMIT, 1500)
     assert np.array_equal(draws, again)
+
+
+def test_points_are_judged_at_every_dose_that_a_unit_may_mean() -> None:
+    """A row that answers to its unit only: the score is the mean over three doses, and the point has none of its own."""
+    row = _row("a", Likelihood("lognormal", 1.0, spread=0.5, n=20, effective=20))
+    names = ["laws.direct_ec50", "unit.unknown:UT"]
+
+    def simulate(rows: Sequence[Observation], which: Sequence[str], z: np.ndarray, hosts: int) -> dict[str, Reading]:
+        return {"a": Reading(z[:, 1], np.zeros(len(z)), np.zeros(len(z)))}
+
+    study = Study([row], SCHEDULE, SMALL, {}, names[1:], simulate)
+    value, simulated, found = study.judge(names, np.array([[0.0, 5.0]]))
+    scores = [norm.logpdf(level, 0.0, 0.5) for level in STRATA]
+    assert value[0] == pytest.approx(0.0 - 0.5 * 25.0 + np.log(np.mean(np.exp(scores))))
+    assert simulated[:, 1] == pytest.approx(STRATA)
+    assert found["a"].value == pytest.approx(STRATA)
+    assert without_units(names, np.array([[0.4, 5.0]])).tolist() == [[0.4, 0.0]]
 
 
 def test_prior_draws_end_at_the_range() -> None:

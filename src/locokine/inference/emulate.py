@@ -158,14 +158,27 @@ class Density:
         return np.where((np.abs(z) <= self.limit).all(axis=1), total, -np.inf)
 
 
-def scored(z: Array, goals: Sequence[Target], surfaces: Mapping[str, Surface], hosts: int) -> Array:
-    """What draws are worth by the regressions, if they were judged with so many hosts (`rows.worth`)."""
-    found = {}
-    for goal in goals:
-        read = surfaces[goal.name](z)
-        p = expit(read.value)
-        chance = 1.0 / np.maximum(p * (1.0 - p) * (hosts + 1.0), 1e-3) if np.isfinite(goal.hits) else 0.1 * read.chance
-        found[goal.name] = Reading(read.value, chance, read.sampled)
+def scored(
+    z: Array, goals: Sequence[Target], surfaces: Mapping[str, Surface], hosts: int, at_doses: Sequence[Array]
+) -> Array:
+    """What draws are worth by the regressions, if they were judged with so many hosts (`rows.worth`).
+
+    Parameters
+    ----------
+    z
+        Shape (draws, n): what they cost.
+    at_doses
+        The same with the units at each dose that they may mean.
+    """
+    found = []
+    for one in at_doses:
+        part = {}
+        for goal in goals:
+            read = surfaces[goal.name](one)
+            p = expit(read.value)
+            counted = 1.0 / np.maximum(p * (1.0 - p) * (hosts + 1.0), 1e-3)
+            part[goal.name] = Reading(read.value, counted if np.isfinite(goal.hits) else 0.1 * read.chance, read.sampled)
+        found.append(part)
     return worth(z, goals, found)
 
 
