@@ -36,6 +36,8 @@ CHANCE = 2.8
 """A rank correlation counts from so many of its standard errors on."""
 WORTH = 1.0
 """What moving parameters has to be worth, in units of log score: less, and they are put back."""
+FINAL = 48
+"""Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
 LEAST = 0.1
 """Narrowest boxes."""
 REACH = (0.25, 0.5, 1.0)
@@ -127,10 +129,10 @@ class Study:
             return [z]
         return [np.where(units, level, z) for level in STRATA]
 
-    def judge(self, names: Sequence[str], z: Array) -> tuple[Array, Array, dict[str, Reading]]:
-        """What points are worth, all points that were simulated for it, and their predictions."""
+    def judge(self, names: Sequence[str], z: Array, least: int = 0) -> tuple[Array, Array, dict[str, Reading]]:
+        """What points are worth, with at least so many hosts; all points that were simulated for it; their predictions."""
         doses = self.at_doses(names, z)
-        found = [self.simulate(self.rows, names, one, self.size.judged) for one in doses]
+        found = [self.simulate(self.rows, names, one, max(self.size.judged, least)) for one in doses]
         together = {name: Reading.joined([one[name] for one in found]) for name in found[0]}
         return worth(z, list(self.goals.values()), found), np.concatenate(doses), together
 
@@ -433,13 +435,13 @@ def proposals(
 
 
 def put_back(study: Study, names: Sequence[str], best: Array) -> Array:
-    """The point with the least moved parameters put back to the library's values, where that costs less than `WORTH`."""
+    """The point with the least moved parameters (or all) put back to the library's values, if that costs less than `WORTH`."""
     order = np.argsort(np.abs(best), kind="stable")
     counts = [round(len(best) * share) for share in (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)]
-    trials = np.repeat(best[None], len(counts), axis=0)
-    for trial, count in zip(trials, counts, strict=True):
+    trials = np.repeat(best[None], len(counts) + 1, axis=0)
+    for trial, count in zip(trials, [*counts, len(best)], strict=True):
         trial[order[:count]] = 0.0
-    values = study.judge(names, trials)[0]
+    values = study.judge(names, trials, FINAL)[0]
     return trials[np.flatnonzero(values >= values.max() - WORTH)[-1]]
 
 
