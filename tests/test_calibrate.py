@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from locokine import api
 from locokine.cli.main import main
@@ -22,16 +23,19 @@ from locokine.evidence.library import Observation, read_evidence
 from locokine.evidence.likelihood import Likelihood
 from locokine.evidence.observables import OBSERVABLES
 from locokine.evidence.predictive import predict
+from locokine.evidence.score import STRATA
 from locokine.inference import emulate, findings, kalman
-from locokine.inference.calibrate import LIMIT, Corrected, Points, Study, ranged, run
+from locokine.inference.calibrate import LIMIT, Corrected, Points, Study, ranged, run, without_units
 from locokine.inference.calibration import Settings, conduct, free_of, prepare
+from locokine.inference.claims import prior_of, prior_predictive
 from locokine.inference.draws import read_posterior, with_posterior
+from locokine.inference.fit import prior_batch
 from locokine.inference.ledger import FILE as LEDGER
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates
 from locokine.inference.recovery import observed, recover
 from locokine.inference.rows import Reading, Stats, Target, below, reading, target, targets
-from locokine.inference.sweep import Setting, doses, unit_of
+from locokine.inference.sweep import Setting, Sweep, doses, unit_of
 from locokine.parameters.library import BUILTIN, load_library
 from locokine.parameters.write import write_values
 from locokine.population import draw
@@ -228,6 +232,32 @@ def test_coordinates_that_no_row_answers_to_stay_where_they_were() -> None:
     assert still.mean() > 0.9  # a correlation of 0.25 or more by chance: about one in twenty
 
 
+def test_what_has_no_part_in_a_row_is_not_moved_by_it() -> None:
+    random = np.random.default_rng(2)
+    z = random.standard_normal((64, 40))
+    goals = [Target("a", 1.0, 1.0, 0.5, 0.0)]
+    plays = np.zeros((40, 1), dtype=bool)
+    plays[0] = True
+    prediction = linear(z, np.eye(40)[0])
+    moved, _ = kalman.step(z, goals, [prediction], random.standard_normal((64, 1)), 1.0, 9.0, least=1.0, plays=plays)
+    assert np.array_equal(moved[:, 1:], z[:, 1:])
+    surface = emulate.fit_surfaces(z, goals, {"a": prediction}, np.full(40, 0.2), 64, plays)["a"]
+    assert surface.slope[0] == pytest.approx(1.0, abs=0.02)
+    assert not surface.slope[1:].any()
+    assert surface(z).value == pytest.approx(z[:, 0], abs=0.1)
+    nothing = emulate.fit_surfaces(z, goals, {"a": prediction}, np.zeros(40), 64, np.zeros((40, 1), dtype=bool))["a"]
+    assert nothing.explained == 0.0
+
+
+def test_rows_know_which_coordinates_have_a_part() -> None:
+    sweep = Sweep(EVIDENCE, LIBRARY, {i.key: i for i in candidates(LIBRARY, ["laws", "human", "hnscc", "sl2"])})
+    rows = EVIDENCE.observations
+    assert sweep.plays(rows["UT01"], "sl2.epitopes")
+    assert not sweep.plays(rows["UT01"], "hnscc.epitopes")
+    assert sweep.plays(rows["UT01"], "unit.unknown:UT")
+    assert not sweep.plays(rows["UT01"], "unit.Cetus")
+
+
 def test_missing_predictions_count_as_the_worst() -> None:
     goal = Target("a", 1.0, 1.0, 0.1, 0.0)
     assert kalman.filled(np.array([0.5, np.nan, 9.0]), goal) == pytest.approx([0.5, 9.0, 9.0])
@@ -262,6 +292,23 @@ def test_the_sampler_returns_the_posterior_of_a_linear_row() -> None:
     assert draws[:, 1].std() == pytest.approx(findings.prior_sd(), rel=0.1)
     again, _ = emulate.sample([goal], {"a": surface}, np.zeros((4, 2)), 1, 400, LIMIT, 1500)
     assert np.array_equal(draws, again)
+
+
+def test_points_are_judged_at_every_dose_that_a_unit_may_mean() -> None:
+    """A row that answers to its unit only: the score is the mean over three doses, and the point has none of its own."""
+    row = _row("a", Likelihood("lognormal", 1.0, spread=0.5, n=20, effective=20))
+    names = ["laws.direct_ec50", "unit.unknown:UT"]
+
+    def simulate(rows: Sequence[Observation], which: Sequence[str], z: np.ndarray, hosts: int) -> dict[str, Reading]:
+        return {"a": Reading(z[:, 1], np.zeros(len(z)), np.zeros(len(z)))}
+
+    study = Study([row], SCHEDULE, SMALL, {}, names[1:], simulate)
+    value, simulated, found = study.judge(names, np.array([[0.0, 5.0]]))
+    scores = [norm.logpdf(level, 0.0, 0.5) for level in STRATA]
+    assert value[0] == pytest.approx(0.0 - 0.5 * 25.0 + np.log(np.mean(np.exp(scores))))
+    assert simulated[:, 1] == pytest.approx(STRATA)
+    assert found["a"].value == pytest.approx(STRATA)
+    assert without_units(names, np.array([[0.4, 5.0]])).tolist() == [[0.4, 0.0]]
 
 
 def test_prior_draws_end_at_the_range() -> None:
@@ -510,6 +557,14 @@ def test_run_and_power_take_a_posterior(
     facts = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]) or "{}")
     assert facts["study"]["posterior"]
     assert main(["run", scenario, "--uncertainty", "nowhere.json", "--out", out]) == 2
+
+
+def test_claims_are_looked_at_in_draws_of_a_posterior() -> None:
+    """What was fitted comes from its draws, in turn; the rest from the prior: with the draws of the prior nothing changes."""
+    item = next(i for i in prior_of(LIBRARY) if i.key == "laws.direct_ec50")
+    plain = prior_predictive(2, subjects=2, numbers=(1,), library=LIBRARY)
+    same = item.at(prior_batch([item], 2, 1)[:, 0])
+    assert prior_predictive(2, subjects=2, numbers=(1,), library=LIBRARY, posterior={item: same}).shares == plain.shares
 
 
 # --- into the library ------------------------------------------------------------------------------------------------

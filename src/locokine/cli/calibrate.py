@@ -24,6 +24,9 @@ def calibrate(
         float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 1.8 without --quick).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    claims: Annotated[
+        int, typer.Option(min=0, help="Draws in which the thirteen claims are looked at, before and after (none).")
+    ] = 0,
     threads: ThreadsOption = None,
     write: Annotated[
         bool, typer.Option("--write", help="Write the proposed values into the library, as calibrated, with a note.")
@@ -38,7 +41,9 @@ def calibrate(
     from locokine.inference import findings
     from locokine.inference.calibration import Settings, adopt, conduct, prepare
 
-    settings = Settings("quick" if quick else "full", tuple(folders or ()), containing, seed, checked_threads(threads), hours)
+    settings = Settings(
+        "quick" if quick else "full", tuple(folders or ()), containing, seed, checked_threads(threads), hours, claims
+    )
     job = prepare(settings)
     done = None if force else findings.is_finished(out, job.facts)
     if done is None:
@@ -88,6 +93,9 @@ def _print(done: dict[str, Any], out: Path) -> None:
     for what, names in done["not_identified"].items():
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more (record.json)" if len(names) > 12 else "")
         typer.echo(f"Not identified by the data ({what}): {shown or 'none'}")
+    for number, claim in done.get("claims", {}).items():
+        prior, after = (100.0 * claim[key] for key in ("prior", "posterior"))
+        typer.echo(f"Claim {number} holds in {prior:.0f} % of draws of the prior and {after:.0f} % of the posterior")
     typer.echo(f"Record, tables and posterior draws: {out}")
     typer.echo(RESEARCH_USE)
 

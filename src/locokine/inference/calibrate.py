@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from locokine.evidence.calibration import Schedule, Size, staged
 from locokine.evidence.library import Observation
+from locokine.evidence.score import STRATA
 from locokine.inference import emulate, kalman
 from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
 from locokine.inference.prior import Free
@@ -31,8 +32,14 @@ LIMIT = 1.6448536269514722
 """Furthest coordinate: nothing leaves the range that its record states."""
 NEAREST = 4
 """Points that a regression uses, per parameter that moves."""
-WORTH = 0.5
-"""What moving parameters has to be worth, in units of log posterior: less, and they are put back."""
+CHANCE = 2.8
+"""A rank correlation counts from so many of its standard errors on."""
+WORTH = 1.0
+"""What moving parameters has to be worth, in units of log score: less, and they are put back."""
+FINAL = 48
+"""Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
+LEAST = 0.1
+"""Narrowest boxes."""
 REACH = (0.25, 0.5, 1.0)
 """Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
 Tell = Callable[[str], None]
@@ -80,6 +87,8 @@ class Study:
         Of everything.
     spent
         Seconds of simulation so far (those kept from an interrupted calibration included).
+    plays
+        Whether a coordinate has a part in a row at all.
     trace
         What was done: one mapping a step.
     """
@@ -94,6 +103,7 @@ class Study:
     seed: int = 1
     spent: Callable[[], float] = lambda: 0.0
     tell: Tell = lambda text: None
+    plays: Callable[[Observation, str], bool] = lambda row, name: True
     trace: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -102,6 +112,29 @@ class Study:
     def late(self, share: float) -> bool:
         """Whether so large a share of the time is used up."""
         return self.spent() > share * 3600.0 * self.size.hours
+
+    def part(self, rows: Sequence[Observation], names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which coordinate has a part in which row; shape (names, rows)."""
+        return np.array([[self.plays(row, name) for row in rows] for name in names], dtype=bool).reshape(len(names), len(rows))
+
+    def surfaces(self, names: Sequence[str], points: Points, centre: Array) -> dict[str, emulate.Surface]:
+        """Regressions of all rows around a point."""
+        goals, nearest = list(self.goals.values()), NEAREST * len(names) + 60
+        return emulate.fit_surfaces(points.z, goals, points.found, centre, nearest, self.part(self.rows, names))
+
+    def at_doses(self, names: Sequence[str], z: Array) -> list[Array]:
+        """The same points with all units at each of the doses of the scoreboard (the library knows no fitted unit)."""
+        units = np.array([name.startswith(UNIT) for name in names], dtype=bool)
+        if not units.any():
+            return [z]
+        return [np.where(units, level, z) for level in STRATA]
+
+    def judge(self, names: Sequence[str], z: Array, least: int = 0) -> tuple[Array, Array, dict[str, Reading]]:
+        """What points are worth, with at least so many hosts; all points that were simulated for it; their predictions."""
+        doses = self.at_doses(names, z)
+        found = [self.simulate(self.rows, names, one, max(self.size.judged, least)) for one in doses]
+        together = {name: Reading.joined([one[name] for one in found]) for name in found[0]}
+        return worth(z, list(self.goals.values()), found), np.concatenate(doses), together
 
     def note(self, **facts: object) -> None:
         """Keep a line of the trace and tell it."""
@@ -172,7 +205,7 @@ def run(study: Study) -> Posterior:
             z, _ = ensemble(study, stage.name, by_stage[stage.name], names, z, study.size.steps, 0.3)
     z, points = ensemble(study, study.schedule.stages[-1].name, study.rows, names, z, study.size.joint, 0.5)
     points.add(z, study.simulate(study.rows, names, z, study.size.hosts))
-    found = search(study, "point", names, promising(study, z, points), points, study.size.rounds)
+    found = search(study, "point", names, promising(study, names, z, points), points, study.size.rounds)
     shells = in_shells(study, names, found.best)
     if study.size.corrected and shells:
         study = replace(study, simulate=Corrected(study.simulate, shells))
@@ -190,7 +223,7 @@ def posterior(
 ) -> Posterior:
     """Sample the posterior around the best point, and check it with the engine."""
     goals, size = list(study.goals.values()), study.size
-    surfaces = emulate.fit_surfaces(at.points.z, goals, at.points.found, at.best, NEAREST * len(names) + 60)
+    surfaces = study.surfaces(names, at.points, at.best)
     study.tell("sampling the posterior")
     start = np.concatenate([0.5 * z + 0.5 * at.best, at.best[None]])
     draws, slow = emulate.sample(goals, surfaces, start, study.seed, size.draws, LIMIT, size.walk)
@@ -265,9 +298,9 @@ def screen(study: Study) -> tuple[list[str], dict[str, float]]:
         if not rows:
             continue
         values = np.stack([kalman.filled(found[row.name].value, study.goals[row.name]) for row in rows])
-        strength = influence(z, Scores(values, np.zeros_like(values)))
+        strength = influence(z, Scores(values, np.zeros_like(values))) * study.part(rows, keys)
         top = np.maximum(top, strength.max(axis=1))
-        wanted = [keys[i] for i in strongest(strength, stage.most + len(chosen), 3.3 / np.sqrt(len(z)))]
+        wanted = [keys[i] for i in strongest(strength, stage.most + len(chosen), CHANCE / np.sqrt(len(z)))]
         order = sorted(wanted, key=lambda key: -float(strength[keys.index(key)].max()))
         chosen += [key for key in order if key not in chosen][:stage.most]
     order_of = {key: i for i, key in enumerate(keys)}
@@ -292,7 +325,7 @@ def ensemble(
     """
     goals = [study.goals[row.name] for row in rows]
     points: Points | None = None
-    taken = 0.0
+    taken, part = 0.0, study.part(rows, names)
     for number in range(steps):
         found = study.simulate(rows, names, z, study.size.hosts)
         if points is None:
@@ -304,7 +337,7 @@ def ensemble(
         normal = normal_draws(study.seed, f"ensemble:{stage}:{number}", z.shape[0] * len(rows))
         moved, share = kalman.step(
             z, goals, [found[goal.name] for goal in goals], normal.reshape(z.shape[0], len(rows)), 1.0 - taken, LIMIT,
-            least=(1.0 - taken) / (steps - number),
+            least=(1.0 - taken) / (steps - number), plays=part,
         )
         taken += share
         study.note(stage=stage, step=number + 1, rows=len(rows), log_likelihood=round(score, 2), taken=round(taken, 3))
@@ -327,21 +360,27 @@ class Best:
     library: dict[str, Reading]
 
 
-def promising(study: Study, z: Array, points: Points) -> Array:
+def without_units(names: Sequence[str], z: Array) -> Array:
+    """Points with the coordinates of units at 0: a point for the library has none."""
+    return np.where([name.startswith(UNIT) for name in names], 0.0, z)
+
+
+def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> Array:
     """Where a search may start: the library, the middle of the ensemble, and its best members."""
     goals = list(study.goals.values())
-    seen = worth(points.z, goals, points.found) + log_posterior(points.z, goals, points.found)
+    seen = worth(points.z, goals, [points.found]) + log_posterior(points.z, goals, points.found)
     best = points.z[np.argsort(-seen, kind="stable")[:max(study.size.points - 3, 1)]]
-    return np.concatenate([np.zeros((1, z.shape[1])), z.mean(axis=0)[None], np.median(z, axis=0)[None], best])
+    first = [np.zeros((1, z.shape[1])), z.mean(axis=0)[None], np.median(z, axis=0)[None], best]
+    return without_units(names, np.concatenate(first))
 
 
 def search(study: Study, stage: str, names: Sequence[str], first: Array, points: Points, rounds: int) -> Best:
     """The point for the library: the best log score of all rows that is worth leaving the present values for.
 
     It is judged as the library will be, by the scoreboard's log score (a proper score: Gneiting and Raftery 2007,
-    doi:10.1198/016214506000001437), less half the squared coordinates. Regressions around the best point so far propose
-    where to go: their best points in boxes of three sizes, half of the way, and scattered ones to learn from; the engine
-    judges. Boxes shrink when nothing was gained.
+    doi:10.1198/016214506000001437) with doses of an uncertain unit at three sizes, less half the squared coordinates.
+    Regressions around the best point so far propose where to go: their best points in boxes of three sizes, half of the
+    way, and scattered ones to learn from; the engine judges. Boxes shrink when nothing was gained.
 
     Parameters
     ----------
@@ -352,57 +391,57 @@ def search(study: Study, stage: str, names: Sequence[str], first: Array, points:
     rounds
         At most so many.
     """
-    goals, size = list(study.goals.values()), study.size
-    found = study.simulate(study.rows, names, first, size.judged)
+    values, simulated, found = study.judge(names, first)
     everything = Points(points.z, dict(points.found))
-    everything.add(first, found)
-    values = worth(first, goals, found)
-    start, library = float(values[0]), {name: r.part(np.array([0])) for name, r in found.items()}
+    everything.add(simulated, found)
+    middle = len(first) if len(simulated) > len(first) else 0  # the library at the doses that are stated
+    start, library = float(values[0]), {name: r.part(np.array([middle])) for name, r in found.items()}
     best, value, width = first[values.argmax()], float(values.max()), 1.0
     study.note(stage=stage, round=0, worth=round(value, 2), library=round(start, 2))
     for number in range(rounds):
         if study.late(0.85):
             break
-        surfaces = emulate.fit_surfaces(everything.z, goals, everything.found, best, NEAREST * len(names) + 60)
-        wanted = proposals(study, f"{stage}:{number}", goals, surfaces, best, width)
-        found = study.simulate(study.rows, names, wanted, size.judged)
-        everything.add(wanted, found)
-        values = worth(wanted, goals, found)
+        wanted = proposals(study, f"{stage}:{number}", names, study.surfaces(names, everything, best), best, width)
+        values, simulated, found = study.judge(names, wanted)
+        everything.add(simulated, found)
         gained = float(values.max()) - value
         if gained > 0.0:
             best, value = wanted[values.argmax()], float(values.max())
-        width = min(width * 1.3, 1.5) if gained > 0.2 else width * 0.6
+        width = min(width * 1.3, 1.5) if gained > 0.2 else max(width * 0.7, LEAST)
         study.note(stage=stage, round=number + 1, worth=round(value, 2), gained=round(gained, 2), width=round(width, 2))
-    return Best(put_back(study, names, best, goals), everything, library)
+    return Best(put_back(study, names, best), everything, library)
 
 
 def proposals(
-    study: Study, purpose: str, goals: Sequence[Target], surfaces: Mapping[str, emulate.Surface], best: Array, width: float
+    study: Study, purpose: str, names: Sequence[str], surfaces: Mapping[str, emulate.Surface], best: Array, width: float
 ) -> Array:
     """Points worth simulating around the best one; `purpose` names the random numbers of the scattered ones."""
+    goals, n = list(study.goals.values()), len(best)
+    density = emulate.Density(goals, surfaces, np.inf)
+
+    def score(z: Array) -> Array:
+        return emulate.scored(z, goals, surfaces, study.size.judged, study.at_doses(names, z))
+
     wanted: list[Array] = []
-    n, density = len(best), emulate.Density(goals, surfaces, np.inf)
     for reach in REACH:
         low, high = (np.clip(best + sign * reach * width, -LIMIT, LIMIT) for sign in (-1.0, 1.0))
-        top = emulate.highest(lambda z: emulate.scored(z, goals, surfaces, study.size.judged), best, low, high)
-        robust = emulate.highest(density, best, low, high)
+        top, robust = emulate.highest(score, best, low, high), emulate.highest(density, best, low, high)
         wanted += [top, 0.5 * (top + best), robust]
     scattered = max(study.size.points - len(wanted), 2)
     normal = normal_draws(study.seed, purpose, scattered * n).reshape(scattered, n)
     kept = stream(study.seed, f"{purpose}:which", scattered * n).reshape(scattered, n) < 0.3
-    base = wanted[3]
-    wanted += list(np.clip(base + 0.5 * width * normal * kept, -LIMIT, LIMIT))
-    return np.stack(wanted[:max(study.size.points, 2)])
+    wanted += list(np.clip(wanted[3] + 0.5 * width * normal * kept, -LIMIT, LIMIT))
+    return without_units(names, np.stack(wanted[:max(study.size.points, 2)]))
 
 
-def put_back(study: Study, names: Sequence[str], best: Array, goals: Sequence[Target]) -> Array:
-    """The point with the least moved parameters put back to the library's values, where that costs less than `WORTH`."""
+def put_back(study: Study, names: Sequence[str], best: Array) -> Array:
+    """The point with the least moved parameters (or all) put back to the library's values, if that costs less than `WORTH`."""
     order = np.argsort(np.abs(best), kind="stable")
-    counts = [round(len(best) * share) for share in (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9)]
-    trials = np.repeat(best[None], len(counts), axis=0)
-    for trial, count in zip(trials, counts, strict=True):
+    counts = [round(len(best) * share) for share in (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)]
+    trials = np.repeat(best[None], len(counts) + 1, axis=0)
+    for trial, count in zip(trials, [*counts, len(best)], strict=True):
         trial[order[:count]] = 0.0
-    values = worth(trials, goals, study.simulate(study.rows, names, trials, study.size.judged))
+    values = study.judge(names, trials, FINAL)[0]
     return trials[np.flatnonzero(values >= values.max() - WORTH)[-1]]
 
 

@@ -16,7 +16,8 @@ from locokine.evidence.calibration import FILE, Schedule, fitted_rows, read_sche
 from locokine.evidence.first_pass import first_pass
 from locokine.evidence.library import Evidence, Observation, read_evidence
 from locokine.inference import findings
-from locokine.inference.calibrate import Study, Tell, run
+from locokine.inference.calibrate import Posterior, Study, Tell, run
+from locokine.inference.findings import value_of
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates, rows_of, scale
 from locokine.inference.sweep import Solid, Sweep, setting_of, unit_of
@@ -32,7 +33,7 @@ HOSTS, DRAWS = 48, 24
 class Settings:
     """What a calibration is asked for: size, folders of evidence, text that rows contain, seed; threads change nothing.
 
-    `hours` is another limit of time than that of the size.
+    `hours` is another limit of time than that of the size; `claims` is how many draws the claims are looked at in.
     """
 
     size: str = "quick"
@@ -41,6 +42,7 @@ class Settings:
     seed: int = 1
     threads: int = 1
     hours: float | None = None
+    claims: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def prepare(settings: Settings, library: Library | None = None) -> Job:
         "command": "calibrate", "version": __version__, "code": source_hash(), "library": library.digest,
         "evidence": evidence.digest, "schedule": hashlib.sha256(FILE.read_bytes()).hexdigest()[:16],
         "size": {"name": settings.size, **vars(size)}, "rows": [row.name for row in rows], "seed": settings.seed,
+        "claims": settings.claims,
     }  # fmt: skip
     return Job(settings, evidence, library, schedule, tuple(rows), left, free, units, facts)
 
@@ -129,13 +132,15 @@ def conduct(
     fine = Solid(replace(sweep, geometry="shells", _experiments={}))
     study = Study(
         job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
-        job.settings.seed, spent, tell,
+        job.settings.seed, spent, tell, sweep.plays,
     )
     found = run(study)
     boards = findings.scoreboards(
         study, found, job.evidence, job.library, ledger, job.settings.threads, HOSTS, DRAWS
     )
     record = findings.record(study, found, job.facts, boards, job.left)
+    if job.settings.claims:
+        record["claims"] = claims_table(job, study, found, job.settings.claims, tell)
     import pandas as pd
 
     tables = {
@@ -148,6 +153,27 @@ def conduct(
     save(out, {}, {"library_hash": job.library.digest, "proposals": record["proposals"]}, "proposals")
     save(out, tables, record, "record")
     return json.loads(json.dumps(record, default=float))
+
+
+def claims_table(job: Job, study: Study, found: Posterior, draws: int, tell: Tell) -> dict[str, Any]:
+    """Share of draws in which each of the thirteen claims holds: of the prior, and with the posterior of what was fitted."""
+    from locokine.inference.claims import CLAIMS, prior_predictive
+
+    moved = [(i, study.free[name]) for i, name in enumerate(found.names) if name in study.free]
+    fitted = {item: item.at(found.draws[:, i]) for i, item in moved}
+    point = {item: value_of(item, float(found.point[i]))[0] for i, item in moved if found.point[i] != 0.0}
+    tell(f"claims in {draws} draws of the prior, and of the posterior")
+    common: dict[str, Any] = {"seed": study.seed, "threads": job.settings.threads, "library": job.library}
+    before = prior_predictive(draws, **common)
+    after = prior_predictive(draws, posterior=fitted, **common)
+    at_point = prior_predictive(1, values=point, **common)
+    return {
+        str(number): {
+            "claim": claim.what, "prior": before.shares[number], "posterior": after.shares[number],
+            "at_library": before.centre[number], "at_point": at_point.centre[number],
+        }
+        for number, claim in CLAIMS.items()
+    }
 
 
 def adopt(done: Mapping[str, Any], out: Path) -> dict[str, Path]:

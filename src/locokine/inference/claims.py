@@ -297,6 +297,7 @@ def evaluate(trials: ClaimTrials, numbers: tuple[int, ...] = ()) -> dict[int, Fi
 def prior_predictive(
     draws: int, *, subjects: int = 8, seed: int = 1, threads: int = 1, values: Mapping[Free, float] | None = None,
     numbers: tuple[int, ...] = (), library: Library | None = None, progress: Callable[[int, int], None] | None = None,
+    posterior: Mapping[Free, Array] | None = None,
 ) -> Predictive:
     """In what share of prior draws does each claim hold.
 
@@ -314,18 +315,22 @@ def prior_predictive(
         Instead of the built-in one.
     progress
         Called as `progress(done, draws)`.
+    posterior
+        Draws of what a calibration has fitted, shape (any number,): used in turn instead of the prior.
     """
     from locokine.inference.fit import prior_batch
 
     library = library or load_library()
     known = {item.key: (item, value) for item, value in (values or {}).items()}
-    free = [item for item in prior_of(library) if item.key not in known]
+    fitted = {item: np.asarray(drawn) for item, drawn in (posterior or {}).items() if item.key not in known}
+    free = [item for item in prior_of(library) if item.key not in {*known, *(item.key for item in fitted)}]
     z = prior_batch(free, draws, seed)
     found: dict[int, list[Bools]] = {number: [] for number in numbers or CLAIMS}
     size = max(COLUMNS // subjects, 1)
     for first in range(0, draws, size):
         part = z[first:first + size]
         batch = {item: np.full(len(part), value) for item, value in known.values()}
+        batch |= {item: drawn[np.arange(first, first + len(part)) % len(drawn)] for item, drawn in fitted.items()}
         batch |= {item: item.at(part[:, i]) for i, item in enumerate(free)}
         trials = ClaimTrials(batch, len(part), subjects, seed, threads, library)
         for number, finding in evaluate(trials, numbers).items():

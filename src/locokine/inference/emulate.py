@@ -9,7 +9,7 @@ emcee (Goodman and Weare 2010, doi:10.2140/camcos.2010.5.65; Foreman-Mackey and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,9 @@ class Surface:
         return Reading(value, np.full(len(z), self.variance), np.full(len(z), self.sampled))
 
 
-def fit_surface(z: Array, goal: Target, found: Reading, centre: Array) -> Surface:
+def fit_surface(
+    z: Array, goal: Target, found: Reading, centre: Array, plays: NDArray[np.bool_] | None = None
+) -> Surface:
     """Regress one row on the coordinates of points.
 
     Parameters
@@ -72,11 +74,15 @@ def fit_surface(z: Array, goal: Target, found: Reading, centre: Array) -> Surfac
         The row, and its predictions in the points.
     centre
         Where the coordinates are taken from.
+    plays
+        Shape (n,): coordinates that have a part in the row; without, all.
     """
+    if plays is not None and not plays.all():
+        return _widened(fit_surface(z[:, plays], goal, found, centre[plays]), plays, centre)
     y = filled(found.value, goal)
     x = z - centre
     scale = np.maximum(x.std(axis=0), 1e-9)
-    linear = np.abs((x - x.mean(axis=0)).T @ (y - y.mean())) / scale
+    linear = np.abs((x - x.mean(axis=0)).T @ (y - y.mean())) / scale  # empty where nothing plays
     curved = np.sort(np.argsort(-linear, kind="stable")[:min(CURVED, x.shape[1])])
     design = np.concatenate([x, x[:, curved] ** 2], axis=1)
     mean, shift = design.mean(axis=0), float(y.mean())
@@ -100,12 +106,25 @@ def fit_surface(z: Array, goal: Target, found: Reading, centre: Array) -> Surfac
     )
 
 
+def _widened(surface: Surface, plays: NDArray[np.bool_], centre: Array) -> Surface:
+    """A regression on some coordinates as one on all of them."""
+    slope = np.zeros(len(centre))
+    slope[plays] = surface.slope
+    return replace(surface, centre=centre, slope=slope, curved=np.flatnonzero(plays)[surface.curved])
+
+
 def fit_surfaces(
-    z: Array, goals: Sequence[Target], found: Mapping[str, Reading], centre: Array, nearest: int
+    z: Array, goals: Sequence[Target], found: Mapping[str, Reading], centre: Array, nearest: int,
+    plays: NDArray[np.bool_] | None = None,
 ) -> dict[str, Surface]:
-    """Regress every row on the points nearest to the centre."""
+    """Regress every row on the points nearest to the centre; `plays` as in `kalman.step`, shape (n, rows)."""
     order = np.argsort(((z - centre) ** 2).sum(axis=1), kind="stable")[:nearest]
-    return {goal.name: fit_surface(z[order], goal, found[goal.name].part(order), centre) for goal in goals}
+    return {
+        goal.name: fit_surface(
+            z[order], goal, found[goal.name].part(order), centre, None if plays is None else plays[:, i]
+        )
+        for i, goal in enumerate(goals)
+    }
 
 
 class Density:
@@ -139,14 +158,27 @@ class Density:
         return np.where((np.abs(z) <= self.limit).all(axis=1), total, -np.inf)
 
 
-def scored(z: Array, goals: Sequence[Target], surfaces: Mapping[str, Surface], hosts: int) -> Array:
-    """What draws are worth by the regressions, if they were judged with so many hosts (`rows.worth`)."""
-    found = {}
-    for goal in goals:
-        read = surfaces[goal.name](z)
-        p = expit(read.value)
-        chance = 1.0 / np.maximum(p * (1.0 - p) * (hosts + 1.0), 1e-3) if np.isfinite(goal.hits) else 0.1 * read.chance
-        found[goal.name] = Reading(read.value, chance, read.sampled)
+def scored(
+    z: Array, goals: Sequence[Target], surfaces: Mapping[str, Surface], hosts: int, at_doses: Sequence[Array]
+) -> Array:
+    """What draws are worth by the regressions, if they were judged with so many hosts (`rows.worth`).
+
+    Parameters
+    ----------
+    z
+        Shape (draws, n): what they cost.
+    at_doses
+        The same with the units at each dose that they may mean.
+    """
+    found = []
+    for one in at_doses:
+        part = {}
+        for goal in goals:
+            read = surfaces[goal.name](one)
+            p = expit(read.value)
+            counted = 1.0 / np.maximum(p * (1.0 - p) * (hosts + 1.0), 1e-3)
+            part[goal.name] = Reading(read.value, counted if np.isfinite(goal.hits) else 0.1 * read.chance, read.sampled)
+        found.append(part)
     return worth(z, goals, found)
 
 

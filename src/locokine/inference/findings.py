@@ -191,7 +191,7 @@ def scoreboards(
     }
     sources: dict[str, tuple[Source | None, int]] = {
         "library": (None, hosts), "point": (PosteriorDraws(point), hosts),
-        "posterior": (PosteriorDraws(everything).thinned(draws), max(hosts // 3, 2)),
+        "posterior": (PosteriorDraws(everything).thinned(draws), max(hosts // 6, 2)),
     }  # fmt: skip
     boards = {}
     for name, (source, count) in sources.items():

@@ -69,7 +69,7 @@ def localised(z: Array, predicted: Array) -> Array:
 
 def step(
     z: Array, goals: Sequence[Target], readings: Sequence[Reading], normal: Array, left: float, limit: float,
-    least: float = 0.0,
+    least: float = 0.0, plays: NDArray[np.bool_] | None = None,
 ) -> tuple[Array, float]:
     """Move the ensemble once.
 
@@ -87,6 +87,8 @@ def step(
         Furthest coordinate.
     least
         Share that is taken in even if the misfit asks for less: the steps are numbered.
+    plays
+        Shape (parameters, rows): which parameter has a part in which row at all; without, every one may.
 
     Returns
     -------
@@ -100,7 +102,8 @@ def step(
     dg = predicted - predicted.mean(axis=0)
     covariance = dg.T @ dg / (len(z) - 1)
     inflated = variance / share
-    gain = np.linalg.solve(covariance + np.diag(inflated), localised(z, predicted).T).T
+    shared = localised(z, predicted) * (1.0 if plays is None else plays)
+    gain = np.linalg.solve(covariance + np.diag(inflated), shared.T).T
     one_sided = np.array([not goal.known for goal in goals])
     pulled = residual + np.sqrt(inflated) * normal
     pulled = np.where(one_sided & (residual == 0.0), 0.0, pulled)

@@ -225,11 +225,24 @@ def _part(like: Likelihood, group: Stats, contrast: bool) -> tuple[Array, Array,
     return np.where(known, logit(p), np.nan), chance, 1.0 / (n * p + 0.5) + 1.0 / (n * (1.0 - p) + 0.5)
 
 
-def worth(z: Array, goals: Sequence[Target], found: Mapping[str, Reading]) -> Array:
-    """Sum of log scores of draws less the cost of leaving the library's values, by which the best point is chosen."""
+def worth(z: Array, goals: Sequence[Target], found: Sequence[Mapping[str, Reading]]) -> Array:
+    """Sum of log scores of draws less the cost of leaving the library's values, by which the best point is chosen.
+
+    Parameters
+    ----------
+    z
+        Shape (draws, n).
+    goals
+        Rows.
+    found
+        Row → prediction of the draws, for each dose that an uncertain unit may mean: all are equally likely.
+    """
+    from scipy.special import logsumexp
+
     total = -0.5 * (z * z).sum(axis=1)
     for goal in goals:
-        total = total + goal.score(found[goal.name])
+        each = np.stack([goal.score(one[goal.name]) for one in found])
+        total = total + np.asarray(logsumexp(each, axis=0)) - np.log(len(found))
     return total
 
 

@@ -98,6 +98,7 @@ class Sweep:
     geometry: str | None = None
     tell: Callable[[str], None] = lambda text: None
     _experiments: dict[Setting, Experiment] = field(default_factory=dict)
+    _playing: dict[tuple[str, Setting], bool] = field(default_factory=dict)
 
     def experiment(self, setting: Setting) -> Experiment:
         """The experiment of a setting, in the geometry asked for."""
@@ -106,6 +107,11 @@ class Sweep:
             found = self.evidence.experiment(group, self.seed, self.library)
             self._experiments[setting] = in_geometry(found, self.geometry)
         return self._experiments[setting]
+
+    def plays(self, row: Observation, name: str) -> bool:
+        """Whether a coordinate has a part in a row at all."""
+        settings = {setting_of(row, group) for group in row.groups}
+        return any(self._plays(name, self.experiment(setting), setting) for setting in settings)
 
     def __call__(self, rows: Sequence[Observation], names: Sequence[str], z: Array, hosts: int) -> dict[str, Reading]:
         """See `Simulator`."""
@@ -141,9 +147,11 @@ class Sweep:
     def _plays(self, name: str, experiment: Experiment, setting: Setting) -> bool:
         if name.startswith(UNIT):
             return name == setting.unit
-        item = self.free[name]
-        fixed = {key.rpartition(".")[2] for key in experiment.overrides}
-        return item.record.name not in fixed and bool(rows_of(item, experiment))
+        if (name, setting) not in self._playing:
+            item = self.free[name]
+            fixed = {key.rpartition(".")[2] for key in experiment.overrides}
+            self._playing[name, setting] = item.record.name not in fixed and bool(rows_of(item, experiment))
+        return self._playing[name, setting]
 
     def _simulate(
         self, experiment: Experiment, setting: Setting, readers: Sequence[tuple[Observation, int]],
