@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from locokine._jit import loop
 from locokine.biology.arithmetic import largest, smallest
-from locokine.tissue.layout import BODY, BODY_FIELDS, TISSUE, TISSUE_FIELDS, W
+from locokine.tissue.layout import BODY, BODY_FIELDS, LESION_FIELDS, TISSUE, TISSUE_FIELDS, W
 
 Rows = NDArray[np.int64]
 STOCK, LEVEL, ACCOUNT, FILLING = 1, 2, 3, 4
@@ -31,6 +31,8 @@ LEVELS = ("e_direct", "e_thrombotic", "e_lymphocyte", "lak_level", "armed", "res
 TOLD = ("t_specific", "t_all", "drift", "t_growth", "armed_rate")
 """What a shell is told by the passes around it and goes on with."""
 ACCOUNTS = ("strain_ref", "pressure_ref", *TOLD, "homing", "fluids_given", "hazard")
+LESION_STOCKS, FOLLOW = ("antigen", "danger"), ("danger_share", "alarm")
+"""Of a lesion: what stays positive, and what follows from other rows at every step."""
 TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg", "toxic_tumour",
                  "toxic_regulatory", "toxic_lymphocyte")
 BODY_DRIVES = ("il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed",
@@ -48,8 +50,11 @@ def state_rows(parts: dict[str, tuple[int, int]]) -> Iterator[tuple[int, int]]:
     for first in range(*_span(parts["tissue"]), len(TISSUE_FIELDS)):
         yield from ((first + row, kind) for row, kind in tissue)
     yield from ((parts["body"][0] + BODY_FIELDS.index(name), kind_of(name)) for name in (*BODY, "homing"))
-    for name, kind in (("tcells", STOCK), ("carriers", STOCK), ("node", STOCK), ("lesion", ACCOUNT)):
-        yield from ((row, kind) for row in range(*_span(parts[name])))
+    for name in ("tcells", "carriers", "node"):
+        yield from ((row, STOCK) for row in range(*_span(parts[name])))
+    accounts = [(i, STOCK if name in LESION_STOCKS else ACCOUNT) for i, name in enumerate(LESION_FIELDS) if name not in FOLLOW]
+    for first in range(*_span(parts["lesion"]), len(LESION_FIELDS)):
+        yield from ((first + row, kind) for row, kind in accounts)
 
 
 def drive_rows(parts: dict[str, tuple[int, int]]) -> Iterator[int]:

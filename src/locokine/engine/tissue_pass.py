@@ -253,8 +253,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
         o = k * SHELL
         for s in range(W):
             before, came = w[o + T.diagonal + s], w[o + T.right + s]
-            mixed = w[o + T.armed + s] * before + w[o + T.il2 + s]
-            w[o + T.armed + s] = mixed / (before + came + 1e-12)
+            armed = w[o + T.armed + s]
+            w[o + T.armed + s] = armed + (w[o + T.il2 + s] - armed * came) / (before + came + 1e-12)
             w[o + T.armed_rate + s] = (w[o + T.armed + s] - w[o + T.armed_rate + s]) / dt
             w[o + T.t_growth + s] /= w[o + T.t_specific + s] + 1e-9
 
