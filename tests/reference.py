@@ -499,13 +499,13 @@ class Stiff:
         solute = b.solute.reshape(-1, WIDTH)
         carriers = b.carriers.reshape(-1, WIDTH)
         lesion = b.lesion.reshape(-1, WIDTH)
-        at, every = layout.LESION_FIELDS.index("antigen"), len(layout.LESION_FIELDS)
+        kept, every = [layout.LESION_FIELDS.index(name) for name in ("antigen", "danger")], len(layout.LESION_FIELDS)
         places = [
             (tissue, rows),
             (solute, list(range(0, len(solute), len(layout.SOLUTE)))),
             (b.tcells.reshape(-1, WIDTH), list(range(b.tcells.size // WIDTH))),
             (carriers, [i for i in range(len(carriers)) if i % len(layout.CARRIER_POOLS)]),
-            (lesion, [i * every + at for i in range(len(b.lesion))]),
+            (lesion, [i * every + at for i in range(len(b.lesion)) for at in kept]),
             (b.body.reshape(-1, WIDTH), list(range(len(layout.BODY)))),
             (b.pools.reshape(-1, WIDTH), list(range(b.pools.size // WIDTH))),
             (b.node.reshape(-1, WIDTH), list(range(b.node.size // WIDTH))),

@@ -63,7 +63,7 @@ def test_what_a_scenario_means(experiment: Experiment) -> None:
     assert local.text[0] == "kine 20000 IU intratumoural in 0.1 mL daily days 10-14"
     assert protocol.agents == ("kine", "brine")
     assert protocol.follow_up == 60 * 24.0  # h
-    assert (protocol.geometry, protocol.shells, protocol.rim_shells) == ("shells", 8, 4)
+    assert (protocol.geometry, protocol.shells, protocol.rim_shells) == ("shells", 8, 8)
     assert protocol.rechallenge is not None
     assert (protocol.rechallenge.lines, protocol.rechallenge.cells, protocol.rechallenge.observe) == (
         ("alpha", "beta"),

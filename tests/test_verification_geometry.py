@@ -32,14 +32,6 @@ def within_one_per_cent(found: dict[str, float]) -> None:
     assert max(found.values()) < 0.01, found
 
 
-def near_the_finer_mesh(found: dict[str, float]) -> None:
-    """16 + 4 shells miss 1 % of volume (measured 3 to 4 %): an expected failure, and never more than 6 %."""
-    worst = max(found.values())
-    assert worst < 0.06, found
-    if worst >= 0.01:
-        pytest.xfail(f"the default mesh misses 1 %: {found}")
-
-
 def test_one_shell_is_the_well_mixed_lesion() -> None:
     """One shell and a rim are the same arrays as the well-mixed geometry: every bit."""
     mixed = simulate(experiment(LOCAL, follow_up="20 days"))
@@ -149,10 +141,10 @@ CASES: dict[str, dict[str, Any]] = {
 def test_four_times_finer_steps_and_shells(case: str) -> None:
     """Volume, IL-2 AUC and necrotic fraction within 1 % of a four times finer mesh and step, until the last dose + 2 d."""
     made = {"follow_up": "16 days", "subjects": 16, "geometry": "shells", **CASES[case]}
-    coarse = open_run(experiment(shells=16, rim_shells=4, **made), chance=False)
-    fine = open_run(experiment(shells=64, rim_shells=16, **made), accuracy=Accuracy().finer(4.0), chance=False)
+    coarse = open_run(experiment(**made), chance=False)
+    fine = open_run(experiment(shells=64, rim_shells=32, **made), accuracy=Accuracy().finer(4.0), chance=False)
     found = difference(coarse, fine, 384.0)
-    near_the_finer_mesh(found)
+    within_one_per_cent(found)
 
 
 @pytest.mark.parametrize("case", list(CASES))

@@ -30,11 +30,13 @@ from reference import (
 
 
 def _outcomes(run: ArmRun) -> dict[str, np.ndarray]:
-    """All that outcomes are read from, IL-2 amounts of the agent itself left out."""
+    """All that outcomes are read from, amounts of the agent itself left out."""
+    lesion = [i for name, i in LESION_AT.items() if not name.startswith("agent_")]
+    body = [i for name, i in BODY_AT.items() if not name.startswith("agent_")]
     return {
-        "daily": run.daily_lesion,
-        "body": run.daily_body,
-        "series": run.series_lesion,
+        "daily": run.daily_lesion[lesion],
+        "body": run.daily_body[body],
+        "series": run.series_lesion[lesion],
         "fields": run.fields,
         "worst": run.worst_grades,
         "cure": run.cure_probability,

@@ -6,7 +6,7 @@ Acute margination within minutes of an intravenous bolus, rebound over days (Lot
 from __future__ import annotations
 
 from locokine._jit import law
-from locokine.biology.arithmetic import hill
+from locokine.biology.arithmetic import gain, hill
 
 
 @law
@@ -19,6 +19,17 @@ def homing(flow: float, extraction: float, activation: float, boost: float) -> f
 def margination(il2_plasma: float, half: float, most: float) -> float:
     """Share of circulating lymphocytes still free to home at this plasma IL-2; 1 without IL-2."""
     return 1.0 - most * hill(il2_plasma, half)
+
+
+@law
+def mean_volume(blood: float, cleared: float) -> float:
+    """Blood volume, mm³, in which what is `cleared` (mm³) in a step meets the mean number of cells over the step.
+
+    A tumour may clear its host's blood within a step; of n cells it takes n (1 - exp(-z)), z = cleared/blood, so
+    cleared/`mean_volume` is that share. Limit of small steps: `blood`.
+    """
+    z = cleared / blood
+    return blood * gain(z) / (1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0)))
 
 
 @law

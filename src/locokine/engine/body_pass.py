@@ -6,7 +6,7 @@ import numpy as np
 
 from locokine._jit import law, loop
 from locokine.biology import node as node_laws
-from locokine.biology import receptors
+from locokine.biology import receptors, traffic
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
 from locokine.engine import couple
 from locokine.tissue.layout import (
@@ -204,7 +204,7 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, r
             grown = relax(dividing, primed + recalled, egress + toxic, dt) * gain(divide * dt)
             node[q + N.dividing + s] = grown * decay(divide * grown / p.node_most * dt)
             left = relax(0.0, egress * dividing, 0.0, dt)
-            blood = body[B.blood_volume + s] + homing[s] * dt
+            blood = traffic.mean_volume(body[B.blood_volume + s], homing[s] * dt)
             taken = homing[s] * dt / blood * effectors
             stay = largest(effectors - taken, 0.0) * decay(toxic * dt)
             dying = (1.0 - decay(p.contraction * dt)) * stay

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from locokine._jit import loop
-from locokine.biology import antigen, receptors
+from locokine.biology import antigen, receptors, traffic
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax, smallest
 from locokine.engine import couple
 from locokine.tissue.layout import (
@@ -160,7 +160,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             x, a, e = load_tissue(w, o, s), load_inputs(w, o, s), load_exchange(w, o, s)
             p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
             b = load_body_outputs(body, ZERO, s)
-            u = Blood(body[B.il2_plasma + s], body[B.nk + s] / (b.blood_volume + body[B.homing + s] * dt))
+            u = Blood(body[B.il2_plasma + s], body[B.nk + s] / traffic.mean_volume(b.blood_volume, body[B.homing + s] * dt))
             new, out, released = couple.advance_tissue(x, a, e, b, p, l, u, dt)
             store_tissue(w, o, s, new)
             store_outputs(w, o, s, out)
@@ -228,7 +228,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             o, q = k * SHELL, (k * antigens + g) * W
             for s in range(W):
                 p = load_host(host, ZERO, s)
-                blood = body[B.blood_volume + s] + total_homing[s] * dt
+                blood = traffic.mean_volume(body[B.blood_volume + s], total_homing[s] * dt)
                 remembered = p.memory_circulating * node[g * NODE + N.memory + s]
                 here = node[g * NODE + N.effectors + s] + remembered
                 cells = tcells[q + s]

@@ -127,7 +127,7 @@ class ScenarioModel(_Strict):
     rechallenge: RechallengeModel | None = Field(None, description="challenge of cured hosts beside naive controls")
     geometry: Literal["shells", "well-mixed"] = Field("shells", description="how a solid lesion is resolved in space")
     shells: int = Field(16, ge=1, le=256, description="shells of the tumour, if geometry is shells")
-    rim_shells: int = Field(4, ge=1, le=64, alias="rim-shells", description="shells of the rim of host tissue")
+    rim_shells: int = Field(8, ge=1, le=64, alias="rim-shells", description="shells of the rim of host tissue")
     seed: int = Field(1, ge=0, le=2**63 - 1, description="of all random draws")
     switches: dict[Name, Switch] = Field(default_factory=dict, description="mechanism → on or off")
     overrides: dict[Name, Override] = Field(

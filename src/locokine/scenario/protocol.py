@@ -166,6 +166,6 @@ class Protocol:
     follow_up: float
     geometry: Literal["well-mixed", "shells"] = "shells"
     shells: int = 16
-    rim_shells: int = 4
+    rim_shells: int = 8
     rechallenge: Rechallenge | None = None
     switches: dict[str, bool] = field(default_factory=dict)
