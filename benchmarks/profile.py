@@ -134,7 +134,7 @@ def arguments(setting: Any, block: Any) -> dict[str, Any]:
         "plasma": scratch[4], "outside": scratch[5], "first": np.uint64(0), "agent_diffusion": d[0],
         "agent_diffusion_rim": d[1], "permeability": d[2], "permeability_rim": d[3], "degradation": d[4], "cavity": 0.0,
         "wall": scratch[6], "at_plasma": np.uint64(0), "to_blood": block.flux[0], "to_lymph": block.flux[1],
-        "lost": block.flux[2], "around": block.flux[3],
+        "lost": block.flux[2], "around": block.flux[3], "volume": block.flux[4], "protein": block.flux[5],
     }
 
 
