@@ -232,6 +232,7 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
             plan.antigens,
             np.zeros(WIDTH),
             np.zeros(int(plan.antigens) * WIDTH),
+            np.zeros(int(plan.antigens) * WIDTH),
             0.5,
         )
         return view.copy()

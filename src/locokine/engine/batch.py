@@ -382,6 +382,7 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         log=zeros(LOG + len(plan.dose_time) + plan.act_lesion.size, 4, width), logged=zeros(width),
         agent_arrays=zeros(agents, 5, width),
         potency=zeros(agents, width), antigen_total=zeros(antigens * width), returned=zeros(antigens * width),
+        contracted=zeros(antigens * width),
         present=np.zeros(agents, dtype=np.int64), share=zeros(n),
         tried_tissue=zeros(n * tissue * width), tried_lesion=zeros(len(layout.LESION_FIELDS) * width), flux=zeros(6, width),
         scratch=zeros(16, width), report_lesion=zeros(len(LESION), width), report_body=zeros(len(BODY), width),

@@ -65,6 +65,7 @@ class Block(NamedTuple):
     agent_arrays: Array  # (agents, 5, WIDTH) diffusion and permeability in tumour and host tissue, loss
     antigen_total: Array  # (antigens x WIDTH)
     returned: Array  # (antigens x WIDTH) T cells going back to the blood in this step
+    contracted: Array  # (antigens x WIDTH) T cells dying in tissue or lost on the way in this step
     present: NDArray[np.int64]  # (agents,) 1 once an agent has been given
     share: Array  # (n,) scratch
     tried_tissue: Array  # (n x SHELL) copies of a lesion and its totals to try a step on

@@ -171,8 +171,10 @@ def clear_body_drives(body):
 
 
 @loop
-def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, returned, dt):
+def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, returned, contracted, dt):
     """Specific T cells of every antigen in the node and in blood; memory once the antigen is gone.
+
+    Memory is left by effectors that contract in blood and in tissue (`contracted`) alike.
 
     Leaves behind which share of the cells that were activated in this step came from memory (`recalled`).
     """
@@ -210,7 +212,7 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, r
             dying = (1.0 - decay(p.contraction * dt)) * stay
             node[q + N.effectors + s] = stay - dying + left + returned[g * W + s]
             gone = node_laws.antigen_gone(antigen_total[g * W + s], p.memory_antigen_half)
-            formed = p.switch_memory * p.memory_share * gone * dying
+            formed = p.switch_memory * p.memory_share * gone * (dying + contracted[g * W + s])
             node[q + N.memory + s] = memory * decay(p.memory_loss * dt) + formed
 
 

@@ -72,19 +72,21 @@ def immune_step(b, plan, time, homing, dt):
         for g in range(plan.antigens):
             b.antigen_total[np.uint64(g) * W + s] = 0.0
             b.returned[np.uint64(g) * W + s] = 0.0
+            b.contracted[np.uint64(g) * W + s] = 0.0
     for l in range(b.tissue.shape[0]):
         if time < plan.implant_time[l]:
             continue
         w, lesion = b.tissue[l], b.lesion[l]
         tissue_pass.t_cell_pass(w, b.tcells[l], b.node, b.body, b.host, plan.antigens, b.weights[l], plan.shells,
-                                homing, b.returned, dt)
+                                homing, b.returned, b.contracted, dt)
         tissue_pass.antigen_pass(w, lesion, b.carriers[l], b.node, b.host, b.line[l], plan.antigens, b.weights[l],
                                  plan.shells, dt)
         for g in range(plan.antigens):
             for s in range(W):
                 b.antigen_total[np.uint64(g) * W + s] += b.carriers[l, np.uint64(g) * CARRIERS + C.antigen + s]
                 b.antigen_total[np.uint64(g) * W + s] += b.weights[l, g] * lesion[L.cells + s]
-    body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, homing, b.returned, dt)
+    body_pass.node_pass(b.node, b.naive, b.antigen_total, b.body, b.host, plan.antigens, homing, b.returned, b.contracted,
+                        dt)
 
 
 @kernel

@@ -208,10 +208,11 @@ def clonogen_pass(w, lesion, n, dt):
 
 
 @loop
-def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing, returned, dt):
+def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing, returned, contracted, dt):
     """Specific T cells of every antigen in every shell: arrival from blood, division, departure, death.
 
-    Cells that leave go back to the blood (`returned`, per antigen), but for a share that is lost on the way.
+    Cells that leave go back to the blood (`returned`, per antigen), but for a share that is lost on the way and, with those
+    that die in tissue, counts as `contracted`.
     """
     for k in range(n):
         o = k * SHELL
@@ -229,15 +230,17 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             for s in range(W):
                 p = load_host(host, ZERO, s)
                 blood = traffic.mean_volume(body[B.blood_volume + s], total_homing[s] * dt)
-                remembered = p.memory_circulating * node[g * NODE + N.memory + s]
-                here = node[g * NODE + N.effectors + s] + remembered
                 cells = tcells[q + s]
                 noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
                 present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
+                # a memory cell that meets no antigen on its way stays one
+                remembered = p.memory_circulating * present * node[g * NODE + N.memory + s]
+                here = node[g * NODE + N.effectors + s] + remembered
                 divide = p.t_division * w[o + T.g_t + s] * present
                 exits = p.t_exit * (1.0 - p.t_retention * present)
                 leave = exits + p.t_death + p.switch_cytotoxic * w[o + T.toxic_lymphocyte + s]
                 returned[g * W + s] += p.t_return * exits * cells * dt
+                contracted[g * W + s] += ((1.0 - p.t_return) * exits + p.t_death) * cells * dt
                 arrives = w[o + T.homing + s] * here / blood
                 share = body[B.armed + s] + (1.0 - body[B.armed + s]) * remembered / (here + 1e-9)
                 w[o + T.right + s] += dt * arrives

@@ -119,7 +119,7 @@ def _symbols(graph: Graph, block: Any) -> dict[str, float]:
 def narrow_block(block: Block) -> Block:
     """One subject of a block in object arrays (the last axis of two-dimensional scratch stays, of length 1)."""
     flat = ("tissue", "solute", "tcells", "carriers", "lesion", "body", "pools", "node", "naive", "host", "line", "agent",
-            "plasma", "mean_plasma", "mean_node", "antigen_total", "returned")
+            "plasma", "mean_plasma", "mean_node", "antigen_total", "returned", "contracted")
     made: dict[str, Any] = {}
     for name in block._fields:
         array = getattr(block, name)

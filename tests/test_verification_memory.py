@@ -1,0 +1,69 @@
+"""What effectors leave behind when the antigen is gone, and what patrols without meeting any."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from locokine.engine import body_pass, tissue_pass
+from locokine.tissue import layout
+from reference import COURSE, WIDTH, Opened, experiment, open_run, tissue_view
+
+DT = 0.25  # h
+DAYS = 90
+EFFECTORS, MEMORY = layout.NODE_POOLS.index("effectors"), layout.NODE_POOLS.index("memory")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Opened:
+    """Hosts in the middle of a course."""
+    return open_run(
+        experiment({"a": [COURSE.format(route="intratumoural")]}, follow_up="15 days", subjects=16), chance=False
+    )
+
+
+def afterwards(opened: Opened, in_blood: float, in_tissue: float, memory: float) -> tuple[np.ndarray, np.ndarray]:
+    """Memory cells and living effectors (antigen 0, per host), a season after the last tumour cell died."""
+    b = type(opened.block)(*(array.copy() for array in opened.block))
+    plan = opened.setting.plan
+    antigens, n = int(plan.antigens), int(plan.shells)
+    b.host.reshape(-1, WIDTH)[layout.Host._fields.index("memory_loss")] = 0.0
+    node = b.node.reshape(-1, len(layout.NODE_POOLS), WIDTH)
+    node[:] = 0.0
+    node[0, EFFECTORS], node[0, MEMORY] = in_blood, memory
+    for name in ("viable", "loss"):
+        tissue_view(b, name)[:] = 0.0
+    tissue_view(b, "homing")[:] = 5.0
+    cells = b.tcells[0].reshape(-1, antigens, WIDTH)
+    cells[:] = 0.0
+    cells[0, 0] = in_tissue
+    homing = np.full(WIDTH, 5.0 * n)
+    returned, contracted, none = (np.zeros(antigens * WIDTH) for _ in range(3))
+    for _ in range(int(DAYS * 24 / DT)):
+        returned[:] = 0.0
+        contracted[:] = 0.0
+        tissue_pass.t_cell_pass(b.tissue[0], b.tcells[0], b.node, b.body, b.host, antigens, b.weights[0], n, homing,
+                                returned, contracted, DT)
+        body_pass.node_pass(b.node, b.naive, none, b.body, b.host, antigens, homing, returned, contracted, DT)
+    return node[0, MEMORY], node[0, EFFECTORS] + cells[:, 0].sum(0)
+
+
+@pytest.mark.parametrize(("in_blood", "in_tissue"), [(1e5, 0.0), (0.0, 1e5), (3e4, 7e4)])
+def test_the_measured_share_of_effectors_becomes_memory_wherever_they_are(
+    opened: Opened, in_blood: float, in_tissue: float
+) -> None:
+    """5 % of the effectors that contract survive as memory (Blattman 2002), from blood and tissue alike.
+
+    They cross between the two many times. 1 %: what leaves tissue in a step of 0.25 h is taken at its start.
+    """
+    memory, left = afterwards(opened, in_blood, in_tissue, 0.0)
+    share = opened.host("memory_share")
+    assert (left < 1.0).all()
+    assert memory == pytest.approx(share * 1e5, rel=0.01)
+
+
+def test_memory_that_meets_no_antigen_neither_grows_nor_wears_off(opened: Opened) -> None:
+    """Memory cells pass through the tissue that a tumour left without turning into effectors: same number, to rounding."""
+    memory, left = afterwards(opened, 0.0, 0.0, 1e4)
+    assert memory == pytest.approx(1e4, rel=1e-12)
+    assert (left == 0.0).all()
