@@ -14,16 +14,17 @@ from locokine.tissue import layout
 from reference import COURSE, WIDTH, Opened, experiment, open_run, plain
 
 couple = plain("engine.couple")
+FLOW = {"perfusion", "vessels", "vessels_lost"}
+"""States that follow an arm of the leak, or the way through the rim, within a step (flow, then loss of shut vessels)."""
 TISSUE_OF = {
     "leak_direct": {"e_direct"},
     "leak_thrombotic": {"e_thrombotic"},
     "leak_lymphocyte": {"e_lymphocyte"},
     "vessel_destruction": {"vessels", "vessels_lost"},
     "bleeding": {"erythrocytes"},
+    "rim_supply": FLOW,
 }
 """Switch → states of the tissue that its law drives."""
-FLOW = {"perfusion", "vessels", "vessels_lost"}
-"""States that follow an arm of the leak within the same step (plugging, then loss of shut vessels)."""
 RATES = ("starved", "t", "lak", "macrophage", "spontaneous")
 RATES_OF = {
     "starvation": {"starved"},
@@ -85,7 +86,8 @@ def state(opened: Opened, s: int) -> dict[str, Any]:
         perfusion=0.25,
     )
     a = a._replace(
-        t_specific=max(a.t_specific, 1e5), t_all=max(a.t_all, 1e5), g_direct=0.7, g_thrombotic=0.6, g_treg=0.5
+        t_specific=max(a.t_specific, 1e5), t_all=max(a.t_all, 1e5), g_direct=0.7, g_thrombotic=0.6, g_treg=0.5,
+        upstream=0.4,
     )
     told = layout.BODY_FIELDS.index(layout.BODY_INPUTS[0])
     return {
@@ -194,14 +196,16 @@ def test_licensing_alone(opened: Opened) -> None:
         view[:, layout.TISSUE_FIELDS.index("armed")] = 0.5
         lesion = b.lesion[0].reshape(-1, WIDTH)
         lesion[layout.LESION_FIELDS.index("danger")] = 1.0
-        tissue_pass.antigen_pass(b.tissue[0], b.lesion[0], b.carriers[0], b.node, b.host, b.line[0], plan.antigens,
+        tissue_pass.antigen_pass(b.tissue[0], b.lesion[0], b.carriers[0], b.node, b.body, b.host, b.line[0], plan.antigens,
                                  b.weights[0], plan.shells, 0.5)
-        at = [layout.LESION_FIELDS.index(name) for name in ("antigen", "danger", "danger_share", "alarm")]
+        at = [layout.LESION_FIELDS.index(name) for name in ("antigen", "danger", "danger_share", "alarm", "licensed")]
         return lesion[at].copy()
 
     on, without = _stepped(opened, None, leave), _stepped(opened, "licensing", leave)
     np.testing.assert_array_equal(on[:3], without[:3])
     assert (on[3] > without[3]).all()
+    assert ((on[4] > 0.0) & (on[4] < 1.0)).all()
+    assert (without[4] == 0.0).all()  # nothing that leaves has been licensed, so nothing it primes is helped
 
 
 def _stepped(opened: Opened, switch: str | None, act: Callable[..., np.ndarray]) -> np.ndarray:

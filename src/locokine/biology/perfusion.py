@@ -48,6 +48,16 @@ def plugging(direct: float, thrombotic: float, lymphocyte: float, share: float) 
 
 
 @law
+def in_series(own: float, upstream: float, share: float) -> float:
+    """Flow through two resistances in series, relative to normal: `share` of it lies upstream, with the flow factor `upstream`.
+
+    A tumour has no hilum: its vessels come from, and return to, the tissue around it, so blood on its way to the core
+    crosses the rim twice. Neutral: `upstream` 1 and `own` 1; with `share` 0, `own`.
+    """
+    return own * upstream / ((1.0 - share) * upstream + share * own + 1e-9)
+
+
+@law
 def loss_rate(flow: float, threshold: float, fastest: float) -> float:
     """Rate at which vessels without flow are lost, 1/h."""
     x = positive(threshold - flow, 0.02) / threshold

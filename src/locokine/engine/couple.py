@@ -168,6 +168,7 @@ def advance_vessels(x, a, e, b, p, drive_t, middle, dt):
         * perfusion.collapse(transmural, p.collapse_reference, p.collapse_half)
         * perfusion.plugging(e1, e2, e3, p.plugging_share)
     )
+    target = perfusion.in_series(target, a.upstream, p.switch_rim_supply * p.feeding_share * a.core * (1.0 - a.cavity))
     # more flow, more filtration, more pressure, less flow: within `dt` this loop closes many times
     rises = e.filtration * (e.filtration_pressure - e.pressure) * dt / (
         1.0 / e.stiffness + dt * (e.filtration + e.lymph)) / largest(x.perfusion, 0.05) * hill(1.0, x.perfusion)
@@ -365,7 +366,9 @@ def advance_body(x, u, o, p, dt):
     lymphocytes = relax(x.lymphocytes, (1.0 + p.rebound * u.occupied) / p.rebound_time, 1.0 / p.rebound_time + toxic, dt)
     treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover,
                  p.treg_turnover + p.switch_cytotoxic * u.toxic_regulatory, dt)
-    driven = 1.0 - (1.0 - u.g_armed) * (1.0 - u.recalled / (u.activated + 1e-6))  # memory is armed without IL-2
+    # armed without IL-2: memory, and a share of what licensed dendritic cells prime
+    helpless = (1.0 - u.recalled / (u.activated + 1e-6)) * (1.0 - p.helped_share * u.helped / u.carried)
+    driven = 1.0 - (1.0 - u.g_armed) * helpless
     armed = killing.competence(x.armed, driven, p.armed_on, p.armed_off, 1.0, dt)
     flood = relax(x.organ_water, o.organ_leak / p.organ_water_time, 1.0 / p.organ_water_time, dt)
     risk = x.hazard + dt * hazard.toxic(o.map_ratio, p.shock_ratio, flood, p.organ_water_limit, p.death_rate)

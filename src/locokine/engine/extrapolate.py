@@ -31,7 +31,7 @@ LEVELS = ("e_direct", "e_thrombotic", "e_lymphocyte", "lak_level", "armed", "res
 TOLD = ("t_specific", "t_all", "drift", "t_growth", "armed_rate")
 """What a shell is told by the passes around it and goes on with."""
 ACCOUNTS = ("strain_ref", "pressure_ref", *TOLD, "homing", "fluids_given", "hazard")
-LESION_STOCKS, FOLLOW = ("antigen", "danger"), ("danger_share", "alarm")
+LESION_STOCKS, FOLLOW = ("antigen", "danger"), ("danger_share", "alarm", "licensed")
 """Of a lesion: what stays positive, and what follows from other rows at every step."""
 TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg", "toxic_tumour",
                  "toxic_regulatory", "toxic_lymphocyte")

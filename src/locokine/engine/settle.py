@@ -69,6 +69,8 @@ def starve(b, plan, l):
 def immune_step(b, plan, time, homing, dt):
     """T cells and antigen of all lesions, and the node; `homing` is the blood cleared by all of them (mm³/h)."""
     for s in range(W):
+        b.body[B.helped + s] = 0.0
+        b.body[B.carried + s] = 1e-6
         for g in range(plan.antigens):
             b.antigen_total[np.uint64(g) * W + s] = 0.0
             b.returned[np.uint64(g) * W + s] = 0.0
@@ -79,7 +81,7 @@ def immune_step(b, plan, time, homing, dt):
         w, lesion = b.tissue[l], b.lesion[l]
         tissue_pass.t_cell_pass(w, b.tcells[l], b.node, b.body, b.host, plan.antigens, b.weights[l], plan.shells,
                                 homing, b.returned, b.contracted, dt)
-        tissue_pass.antigen_pass(w, lesion, b.carriers[l], b.node, b.host, b.line[l], plan.antigens, b.weights[l],
+        tissue_pass.antigen_pass(w, lesion, b.carriers[l], b.node, b.body, b.host, b.line[l], plan.antigens, b.weights[l],
                                  plan.shells, dt)
         for g in range(plan.antigens):
             for s in range(W):

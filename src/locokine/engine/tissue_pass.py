@@ -47,6 +47,25 @@ def exchange_pass(w, n, body, host, line):
             p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
             b = load_body_outputs(body, ZERO, s)
             store_exchange(w, o, s, couple.exchange(x, a, b, p, l))
+    feed(w, n)
+
+
+@loop
+def feed(w, n):
+    """Tell every shell how freely blood crosses the rim, whose shells lie in series (`upstream`, 1 in health)."""
+    for s in range(W):
+        w[T.diagonal + s] = 0.0
+        w[T.right + s] = 1e-9
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            rim = (1.0 - w[o + T.core + s]) * w[o + T.volume + s]
+            w[T.diagonal + s] += rim
+            w[T.right + s] += rim / (w[o + T.perfusion + s] + 1e-6)
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            w[o + T.upstream + s] = (w[T.diagonal + s] + 1e-9) / w[T.right + s]
 
 
 @loop
@@ -232,15 +251,16 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 blood = traffic.mean_volume(body[B.blood_volume + s], total_homing[s] * dt)
                 cells = tcells[q + s]
                 noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
-                present = weight * w[o + T.viable + s] / (w[o + T.viable + s] + noticed)
+                present = weight * w[o + T.viable + s] / (weight * w[o + T.viable + s] + noticed)
                 # a memory cell that meets no antigen on its way stays one
                 remembered = p.memory_circulating * present * node[g * NODE + N.memory + s]
                 here = node[g * NODE + N.effectors + s] + remembered
                 divide = p.t_division * w[o + T.g_t + s] * present
-                exits = p.t_exit * (1.0 - p.t_retention * present)
-                leave = exits + p.t_death + p.switch_cytotoxic * w[o + T.toxic_lymphocyte + s]
+                restless = 1.0 - p.t_retention * present  # those that meet their antigen become resident
+                exits, dies = p.t_exit * restless, p.t_death * restless
+                leave = exits + dies + p.switch_cytotoxic * w[o + T.toxic_lymphocyte + s]
                 returned[g * W + s] += p.t_return * exits * cells * dt
-                contracted[g * W + s] += ((1.0 - p.t_return) * exits + p.t_death) * cells * dt
+                contracted[g * W + s] += ((1.0 - p.t_return) * exits + dies) * cells * dt
                 arrives = w[o + T.homing + s] * here / blood
                 share = body[B.armed + s] + (1.0 - body[B.armed + s]) * remembered / (here + 1e-9)
                 w[o + T.right + s] += dt * arrives
@@ -263,8 +283,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
 
 
 @loop
-def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt):
-    """Antigen and danger of one lesion; dendritic cells that carry each antigen to the node."""
+def antigen_pass(w, lesion, carriers, node, body, host, line, antigens, weights, n, dt):
+    """Antigen and danger of one lesion; dendritic cells that carry each antigen to the node, and how many were licensed."""
     for s in range(W):
         p = load_host(host, ZERO, s)
         made = 0.0
@@ -283,6 +303,8 @@ def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt
         lesion[L.danger_share + s] = antigen.danger_share(lesion[L.danger + s], lesion[L.cells + s])
         lesion[L.alarm + s] = antigen.alarm(lesion[L.danger_share + s], p.danger_half, helpers, p.licence_half,
                                                p.quiet_share)
+        alone = antigen.alarm(lesion[L.danger_share + s], p.danger_half, 0.0, p.licence_half, p.quiet_share)
+        lesion[L.licensed + s] = 1.0 - alone / lesion[L.alarm + s]
     for g in range(antigens):
         q = g * CARRIERS
         for s in range(W):
@@ -294,6 +316,8 @@ def antigen_pass(w, lesion, carriers, node, host, line, antigens, weights, n, dt
             leaving = l.immunogenicity * antigen.maturation(
                 amount, lesion[L.alarm + s], lesion[L.volume + s] + reach, p.dendritic_density, p.dendritic_rate, p.antigen_half,
             )
+            body[B.helped + s] += leaving * lesion[L.licensed + s]
+            body[B.carried + s] += leaving
             rate = 2.0 / p.dendritic_delay
             first = carriers[q + C.transit_1 + s]
             second = carriers[q + C.transit_2 + s]

@@ -31,7 +31,7 @@ INPUTS = (
     # what a shell is told by the passes around it
     "core", "cavity", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg",
     "t_specific", "t_all", "vessel_target", "host_target", "lesion_volume", "drift",
-    "t_growth", "armed_rate", "toxic_tumour", "toxic_regulatory", "toxic_lymphocyte",
+    "t_growth", "armed_rate", "upstream", "toxic_tumour", "toxic_regulatory", "toxic_lymphocyte",
 )
 EXCHANGE = (
     # what fluid and solutes need to know of a shell
@@ -56,8 +56,8 @@ BODY = (
 )
 BODY_INPUTS = (
     "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed", "nk_taken", "fluid_taken",
-    "protein_taken", "homing", "recalled", "activated", "plasma_answer", "protein_answer", "toxic_regulatory",
-    "toxic_lymphocyte",
+    "protein_taken", "homing", "recalled", "activated", "helped", "carried", "plasma_answer", "protein_answer",
+    "toxic_regulatory", "toxic_lymphocyte",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",
@@ -76,7 +76,7 @@ LESION_FIELDS = (
     # totals and accumulators of one lesion
     "j_viable", "j_loss", "births", "deaths_starved", "deaths_t", "deaths_lak", "deaths_macrophage",
     "deaths_spontaneous", "implanted", "extinct", "fluid_baseline", "radius", "volume", "antigen", "danger", "danger_share",
-    "alarm", "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
+    "alarm", "licensed", "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
     "fluid_injected", "fluid_released", "protein_entered", "protein_drained",
     "fluid_recruited", "fluid_left", "protein_recruited", "protein_left", "tumour_fluid_share", "cells", "baseline_cells",
     "diameter", "homing", "fluid_owed", "protein_owed", "plasma_answer", "protein_answer", "deaths_treatment",

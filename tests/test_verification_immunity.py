@@ -1,4 +1,4 @@
-"""What effectors leave behind when the antigen is gone, and what patrols without meeting any."""
+"""Memory when the antigen is gone, cells that stay where antigen is, and arms without IL-2."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import pytest
 
 from locokine.engine import body_pass, tissue_pass
 from locokine.tissue import layout
-from reference import COURSE, WIDTH, Opened, experiment, open_run, tissue_view
+from reference import COURSE, WIDTH, Opened, experiment, open_run, plain, tissue_view
 
+couple = plain("engine.couple")
 DT = 0.25  # h
 DAYS = 90
 EFFECTORS, MEMORY = layout.NODE_POOLS.index("effectors"), layout.NODE_POOLS.index("memory")
@@ -67,3 +68,44 @@ def test_memory_that_meets_no_antigen_neither_grows_nor_wears_off(opened: Opened
     memory, left = afterwards(opened, 0.0, 0.0, 1e4)
     assert memory == pytest.approx(1e4, rel=1e-12)
     assert (left == 0.0).all()
+
+
+@pytest.mark.parametrize("retention", [0.5, 0.95])
+def test_antigen_makes_t_cells_resident(opened: Opened, retention: float) -> None:
+    """Without arrivals T cells leave and die at (t_exit + t_death)(1 - retention) where targets abound, at the whole rate else.
+
+    Rate over ten hours in steps of a quarter; 1e-3: targets are not infinitely many, and the step is a series of exp.
+    """
+    b = type(opened.block)(*(array.copy() for array in opened.block))
+    plan = opened.setting.plan
+    antigens, n = int(plan.antigens), int(plan.shells)
+    host = b.host.reshape(-1, WIDTH)
+    host[layout.Host._fields.index("t_retention")] = retention
+    away = opened.host("t_exit") + opened.host("t_death")
+    b.node[:] = 0.0
+    for name in ("homing", "g_t", "toxic_lymphocyte"):
+        tissue_view(b, name)[:] = 0.0
+    for targets, share in ((1e9, 1.0 - retention), (0.0, 1.0)):
+        tissue_view(b, "viable")[:] = targets
+        b.tcells[0].reshape(-1, antigens, WIDTH)[:] = 1e3
+        returned, contracted = (np.zeros(antigens * WIDTH) for _ in range(2))
+        for _ in range(40):
+            tissue_pass.t_cell_pass(b.tissue[0], b.tcells[0], b.node, b.body, b.host, antigens, b.weights[0], n,
+                                    np.zeros(WIDTH), returned, contracted, DT)
+        left = b.tcells[0].reshape(-1, antigens, WIDTH)[0, 0]
+        assert -np.log(left / 1e3) / 10.0 == pytest.approx(away * share, rel=1e-3)
+
+
+def test_help_arms_without_il2(opened: Opened) -> None:
+    """T cells primed by licensed dendritic cells come armed to the extent of `helped_share`; helpless ones need IL-2."""
+    body = opened.block.body.reshape(-1, WIDTH)[:, 3]
+    told = layout.BODY_FIELDS.index(layout.BODY_INPUTS[0])
+    x = layout.Body(*body[: len(layout.BODY)])._replace(armed=0.0)
+    u = layout.BodyInputs(*body[told : told + len(layout.BODY_INPUTS)])
+    u = u._replace(g_armed=0.0, recalled=0.0, activated=1.0, carried=10.0, helped=0.0)
+    p = layout.Host(*opened.block.host.reshape(-1, WIDTH)[:, 3])
+    o = couple.read_body(x, p)
+    assert couple.advance_body(x, u, o, p, 1.0)[0].armed == 0.0
+    helped = couple.advance_body(x, u._replace(helped=10.0), o, p, 1.0)[0].armed
+    by_il2 = couple.advance_body(x, u._replace(g_armed=p.helped_share), o, p, 1.0)[0].armed
+    assert 0.0 < helped == pytest.approx(by_il2, rel=1e-12)  # rounding
