@@ -21,11 +21,11 @@ LINKS: dict[str, str] = {
     r"|rest_pressure|tissue_protein)|relaxed_share|creep_time|strain_cap|lymph_(conductance|pressure|opening)"
     r"|protein_permeability.*|cavity_(?!supported).*|rim_thickness",
     "perfusion": r"vessel_(radius|density|loss_.*|destruction_.*)|rim_vessel_density|flow_normal|angiogenesis"
-    r"|vessel_adaptation|plugging_share|perfusion_lag|autoregulation_.*|collapse_.*|bleeding_rate|erythrocyte_clearance",
+    r"|vessel_adaptation|plugging_share|feeding_share|perfusion_lag|autoregulation_.*|collapse_.*|bleeding_rate|erythrocyte_clearance",
     "oxygen": r"oxygen_.*|arterial_(oxygen|saturation)|extraction_most|capillary_weight|hypoxia_threshold"
     r"|reference_cell_share|supply_spread|avascular_radius|rim_consumption|anoxic_death_rate|blood_glucose|glucose_.*"
     r"|dead_.*|cavity_supported_cells",
-    "priming": r"antigen_.*|danger_.*|licence_half|quiet_share|dendritic_.*|sites_per_dendritic"
+    "priming": r"antigen_.*|danger_.*|licence_half|helped_share|quiet_share|dendritic_.*|sites_per_dendritic"
     r"|priming_rate|node_division|division_without"
     r"|progeny_per_site|node_most|egress|contraction|memory_.*|recall|naive_turnover|precursors|immunogenicity|epitopes",
     "killers": r"effector_kd|t_kd|treg_.*|armed_.*|lak_.*|ctl_.*|kill_half|macrophage_.*"
