@@ -78,10 +78,14 @@ def thirst(normal: float, volume_ratio: float) -> float:
 
 
 @law
-def urine(normal: float, map_ratio: float, volume_ratio: float) -> float:
-    """Urine in mm³/h: pressure natriuresis (third power) and filling."""
+def urine(normal: float, map_ratio: float, volume_ratio: float, tone: float, retention: float) -> float:
+    """Urine in mm³/h: pressure natriuresis (third power), filling, and vascular tone to the power `retention`.
+
+    A dilated arterial tree is underfilled, and the kidney holds sodium and water back even while the pressure is kept:
+    under IL-2 renin rises and hardly any sodium is excreted (Textor 1987, Belldegrun 1987). Neutral: tone 1.
+    """
     m = smallest(largest(map_ratio, 0.0), 1.6)
-    return normal * m * m * m * volume_ratio * volume_ratio
+    return normal * m * m * m * volume_ratio * volume_ratio * power(largest(tone, 0.05), retention)
 
 
 @law

@@ -299,7 +299,7 @@ def advance_water(x, u, o, p, dt):
     by_tissue = (coefficient * circulation.TISSUE_SLOPE + circulation.LYMPH_SLOPE * p.lymph_flow * p.lymph_most) / (
         p.interstitial_volume
     )
-    urine = circulation.urine(p.intake, o.map_ratio, vp)
+    urine = circulation.urine(p.intake, o.map_ratio, vp, 1.0 - x.resistance_drop, p.sodium_retention)
     fluids = p.switch_support * p.supportive_care * p.fluids_most * circulation.demand(
         o.pressure, p.fluids_target * p.arterial_pressure, circulation.DEMAND_WIDTH
     )

@@ -106,7 +106,7 @@ def free_of(rows: Iterable[Observation], evidence: Evidence, library: Library) -
     scopes = ["laws"]
     for experiment in chosen:
         scopes += [experiment.host, *experiment.lines, *experiment.protocol.agents]
-    found = candidates(library, dict.fromkeys(scopes), first_pass().fixed)
+    found = candidates(library, dict.fromkeys(scopes), first_pass().fixed, spreads=True)
     return {
         item.key: item for item in found
         if any(width > 0.0 for width in scale(item.record)[1:]) and any(rows_of(item, e) for e in chosen)

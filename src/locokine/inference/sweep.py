@@ -150,7 +150,7 @@ class Sweep:
         if (name, setting) not in self._playing:
             item = self.free[name]
             fixed = {key.rpartition(".")[2] for key in experiment.overrides}
-            self._playing[name, setting] = item.record.name not in fixed and bool(rows_of(item, experiment))
+            self._playing[name, setting] = item.parameter not in fixed and bool(rows_of(item, experiment))
         return self._playing[name, setting]
 
     def _simulate(
