@@ -458,7 +458,7 @@ def test_a_calibration_leaves_everything_that_it_promises(finished: tuple[Path, 
     draws = read_posterior(out / "posterior.json", LIBRARY)
     assert draws.count == TINY.draws
     for name, values in draws.values.items():
-        item = next(i for i in candidates(LIBRARY, [name.partition(".")[0]]) if i.key == name)
+        item = next(i for i in candidates(LIBRARY, [name.partition(".")[0]], spreads=True) if i.key == name)
         assert values.min() >= item.record.low * (1.0 - 1e-6)
         assert values.max() <= item.record.high * (1.0 + 1e-6)
 

@@ -176,6 +176,22 @@ def parameter_draws(
     return found
 
 
+def known_ranges(frees: Sequence[Free], posterior: PosteriorDraws) -> list[Free]:
+    """The same parameters with the median of a posterior as value and its central 90 % as range, where it has them.
+
+    A study of sensitivity then asks what is left to know, and not what was unknown before any data.
+    """
+    found = []
+    for item in frees:
+        drawn = posterior.values.get(item.key)
+        if drawn is None:
+            found.append(item)
+            continue
+        low, middle, high = (float(x) for x in np.quantile(drawn, (0.05, 0.5, 0.95)))
+        found.append(Free(item.owner, replace(item.record, value=middle, low=low, high=high)) if low < high else item)
+    return found
+
+
 def drawn_from(posterior: PosteriorDraws | None) -> dict[str, str]:
     """What identifies the draws of a study beside their number: nothing for those of the ranges."""
     return {} if posterior is None else {"posterior": draws_digest(posterior.values)}
