@@ -98,16 +98,23 @@ def test_every_row_of_the_first_pass_can_be_run() -> None:
         assert load(source, library=LIBRARY).protocol.geometry == "well-mixed"
 
 
-def test_the_first_pass_cannot_name_what_does_not_exist_or_is_never_fitted(tmp_path: Path) -> None:
+def test_the_first_pass_cannot_name_what_does_not_exist_or_is_never_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "stages.yaml"
     text = FILE.read_text(encoding="utf-8")
     path.write_text(text.replace("HM02,", "HM99,"), encoding="utf-8")
     with pytest.raises(InputError, match="unknown row 'HM99'"):
         first_pass(path)
-    held = next(item.name for item in read_evidence().observations.values() if item.use == "validate")
-    path.write_text(text.replace("HM02,", f"{held},"), encoding="utf-8")
+    evidence = read_evidence()
+    held = replace(evidence.observations["HM02"], use="validate")
+    kept = replace(evidence, observations={**evidence.observations, "HM02": held})
+    monkeypatch.setattr("locokine.evidence.first_pass.read_evidence", lambda: kept)
+    path.write_text(f"{text}\n", encoding="utf-8")
+    first_pass.cache_clear()
     with pytest.raises(InputError, match="never fitted"):
         first_pass(path)
+    first_pass.cache_clear()
 
 
 def test_half_lives_of_a_sum_of_two_exponentials_are_exact() -> None:
