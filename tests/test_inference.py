@@ -12,26 +12,13 @@ import pytest
 
 from locokine.errors import InputError
 from locokine.evidence.first_pass import FILE, first_pass
+from locokine.evidence.library import read_evidence
 from locokine.evidence.likelihood import FAR, WORST, Likelihood
 from locokine.evidence.observables import OBSERVABLES, half_lives
 from locokine.evidence.trial import Trial
 from locokine.inference import audit as auditing
 from locokine.inference.claims import CLAIMS, prior_of, prior_predictive
-from locokine.inference.fit import (
-    LIMIT,
-    Bench,
-    Evolution,
-    Scores,
-    Store,
-    effective_size,
-    fit_stage,
-    influence,
-    key_of,
-    normal_draws,
-    prior_batch,
-    prune,
-    strongest,
-)
+from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
 from locokine.inference.prior import TAIL, Free, candidates, population_of, rows_of
 from locokine.parameters.library import load_library
 from locokine.population import draw
@@ -98,12 +85,11 @@ def test_the_dead_do_not_count_in_a_mean() -> None:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def test_every_row_can_be_run_and_every_stage_names_its_rows() -> None:
+def test_every_row_of_the_first_pass_can_be_run() -> None:
     data = first_pass()
     wanted = {"PK02", "PK03", "PK04", "VA02", "VA03", "VA04", "VL03", "VL04", "VL05", "VL06", "UT01", "UT03", "UT27",
               "HM02", "SY01"}
     assert wanted <= set(data.rows)
-    assert wanted <= {row for stage in data.stages for row in stage.rows}
     for row in data.rows.values():
         assert row.observable in OBSERVABLES
         assert row.source
@@ -112,15 +98,23 @@ def test_every_row_can_be_run_and_every_stage_names_its_rows() -> None:
         assert load(source, library=LIBRARY).protocol.geometry == "well-mixed"
 
 
-def test_a_stage_cannot_name_what_does_not_exist_or_is_never_fitted(tmp_path: Path) -> None:
+def test_the_first_pass_cannot_name_what_does_not_exist_or_is_never_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "stages.yaml"
     text = FILE.read_text(encoding="utf-8")
-    path.write_text(text.replace("rows: [HM02,", "rows: [HM99,"), encoding="utf-8")
+    path.write_text(text.replace("HM02,", "HM99,"), encoding="utf-8")
     with pytest.raises(InputError, match="unknown row 'HM99'"):
         first_pass(path)
-    path.write_text(text.replace("rows: [HM02,", "rows: [VA07,"), encoding="utf-8")
-    with pytest.raises(InputError, match="changes mechanisms"):
+    evidence = read_evidence()
+    held = replace(evidence.observations["HM02"], use="validate")
+    kept = replace(evidence, observations={**evidence.observations, "HM02": held})
+    monkeypatch.setattr("locokine.evidence.first_pass.read_evidence", lambda: kept)
+    path.write_text(f"{text}\n", encoding="utf-8")
+    first_pass.cache_clear()
+    with pytest.raises(InputError, match="never fitted"):
         first_pass(path)
+    first_pass.cache_clear()
 
 
 def test_half_lives_of_a_sum_of_two_exponentials_are_exact() -> None:
@@ -220,86 +214,6 @@ def test_influence_and_choice_find_what_matters() -> None:
     assert strongest(strength, 1, 0.0) == [1]
 
 
-def test_effective_size_of_equal_and_of_one_weight() -> None:
-    assert effective_size(np.zeros(40)) == pytest.approx(40.0)
-    assert effective_size(np.array([0.0, -800.0, -900.0])) == pytest.approx(1.0)
-
-
-def test_the_search_finds_the_minimum_of_a_tilted_valley() -> None:
-    """An ellipsoid with axes 1 : 20, rotated: 60 generations of 16 bring the cost below 1e-4 of that at the start."""
-    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
-    target = np.array([1.0, -0.5])
-
-    def cost(x: np.ndarray) -> np.ndarray:
-        y = (x - target) @ turn.T
-        return y[:, 0] ** 2 + 400.0 * y[:, 1] ** 2
-
-    search = Evolution(np.zeros(2), 0.6, 16)
-    start = cost(np.zeros((1, 2)))[0]
-    for generation in range(60):
-        x = search.ask(normal_draws(1, f"g{generation}", 32).reshape(16, 2))
-        assert np.abs(x).max() <= LIMIT
-        search.tell(x, cost(x))
-    assert cost(search.mean[None])[0] < 1e-4 * start
-
-
-class FakeBench(Bench):
-    """A bench whose rows are known functions of one parameter; counts what it is asked for."""
-
-    asked = 0
-
-    def score(self, rows: Any, items: Any, z: np.ndarray, subjects: int) -> Scores:
-        self.asked += len(z)
-        keys = [item.key for item in items]
-        x = z[:, keys.index("laws.direct_ec50")] if "laws.direct_ec50" in keys else np.zeros(len(z))
-        predicted = np.tile(x, (len(rows), 1))
-        return Scores(predicted, -0.5 * ((predicted - 1.0) / 0.1) ** 2)
-
-
-def test_a_stage_finds_the_posterior_mode_and_resumes_to_the_same_bits(tmp_path: Path) -> None:
-    """One parameter, r rows at 1 ± 0.1, prior N(0, 1): the mode is 100 r/(100 r + 1), found to 1 % of the prior's sd."""
-    data = first_pass()
-    stage = replace(data.stages[1], prior=128, generations=30, most=1)
-    path = tmp_path / "kept.jsonl"
-    first = FakeBench(data)
-    fitted = fit_stage(first, stage, Store(path))
-    assert [item.key for item in fitted.values] == ["laws.direct_ec50"]
-    (item, value), = fitted.values.items()
-    precision = 100.0 * len(stage.rows)
-    assert item.coordinate(value) == pytest.approx(precision / (precision + 1.0), abs=0.01)
-    assert fitted.cost_after < fitted.cost_before
-    assert first.moved == fitted.values
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:-3], lines[-3][: len(lines[-3]) // 2]]))  # killed while writing
-    again = FakeBench(data)
-    assert fit_stage(again, stage, Store(path)).values == fitted.values
-    assert 0 < again.asked < first.asked
-
-
-def test_a_stage_never_makes_the_cost_worse() -> None:
-    class Flat(FakeBench):
-        def score(self, rows: Any, items: Any, z: np.ndarray, subjects: int) -> Scores:
-            x = np.abs(z).max(axis=1, initial=0.0)
-            return Scores(np.tile(z.sum(axis=1), (len(rows), 1)), np.tile(-x, (len(rows), 1)))
-
-    stage = replace(first_pass().stages[1], prior=64, generations=3)
-    fitted = fit_stage(Flat(first_pass()), stage)
-    assert fitted.cost_after <= fitted.cost_before
-
-
-def test_what_moves_in_vain_is_put_back() -> None:
-    def cost(x: np.ndarray) -> np.ndarray:
-        return 100.0 * (x[:, 0] - 1.0) ** 2 + 0.5 * np.abs(x[:, 1] - 0.3)
-
-    assert prune(np.array([1.0, 0.3, -0.1]), cost)[:2] == pytest.approx([1.0, 0.0])
-    assert not prune(np.array([0.0, 0.0]), cost).any()
-
-
-def test_keys_tell_arrays_and_texts_apart() -> None:
-    assert key_of("a", np.zeros(2)) == key_of("a", np.zeros(2))
-    assert len({key_of("a", np.zeros(2)), key_of("a", np.ones(2)), key_of("b", np.zeros(2)), key_of("a")}) == 4
-
-
 # --- the engine ------------------------------------------------------------------------------------------------------
 
 
@@ -316,16 +230,6 @@ def test_kinetics_read_from_the_engine_are_those_of_two_compartments() -> None:
         expected = 60.0 * np.log(2.0) / (0.5 * rate)
         assert OBSERVABLES[name](trial, "intravenous") == pytest.approx(expected, rel=0.05), name
     assert OBSERVABLES["clearance"](trial, "intravenous") == pytest.approx(people["clearance"] / 60e3, rel=0.05)
-
-
-def test_rows_are_the_same_alone_and_among_other_draws() -> None:
-    bench = Bench(first_pass(), library=LIBRARY)
-    item = free("human", "clearance")
-    rows = ["PK02", "VL05"]
-    alone = bench.score(rows, [item], np.array([[0.7]]), 4)
-    among = bench.score(rows, [item], np.array([[-1.0], [0.7], [0.0]]), 4)
-    assert among.predicted[:, 1] == pytest.approx(alone.predicted[:, 0], rel=1e-12)
-    assert among.predicted[0, 0] < among.predicted[0, 2] < among.predicted[0, 1]  # clearance itself
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
@@ -395,18 +299,20 @@ def test_record_and_page_say_what_was_found(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(str(ROOT))
     from calibration.first_pass import write
 
-    data = first_pass()
-    bench = FakeBench(data, library=LIBRARY)
-    fitted = fit_stage(bench, replace(data.stages[1], prior=64, generations=4, most=1))
-    claims = {"1": {"claim": "made little", "before": 0.5, "after": 0.75,
-                    "at_library": {"holds": True, "text": "fold 9"}, "at_fit": {"holds": False, "text": "fold 2"}}}
-    found = write.record(bench, [fitted], claims, "0" * 24, 1)
+    score = {"log_score": -3.0, "baseline": -3.5}
+    found: dict[str, Any] = {
+        "study": {"seed": 1, "version": "0", "library": "0" * 24, "code": "abc"},
+        "fits": {"UT01": {"what": "cured", "source": "somebody", "note": "", "unit": "%", "observed": "7/10", "before": 70.0,
+                          "after": 68.0, "score_before": -1.5, "score_after": -1.25}},
+        "scoreboard": {"library": score, "point": score, "posterior": score},
+        "proposals": [{"parameter": "laws.direct_ec50", "before": "15 nM", "after": "20 nM", "range": ["1 nM", "40 nM"],
+                       "z": 0.5, "rows": ["UT01"]}],
+        "claims": {"1": {"claim": "made little", "prior": 0.5, "posterior": 0.75,
+                         "at_library": {"holds": True, "text": "fold 9"}, "at_point": {"holds": False, "text": "fold 2"}}},
+    }
     write.save(found, tmp_path / "record.json", tmp_path / "page.md")
-    assert json.loads((tmp_path / "record.json").read_text())["values"].keys() == {"laws.direct_ec50"}
+    assert json.loads((tmp_path / "record.json").read_text())["proposals"][0]["parameter"] == "laws.direct_ec50"
     page = (tmp_path / "page.md").read_text()
-    assert "| UT01 |" in page
-    assert "laws.direct_ec50" in page
+    assert "| UT01 | cured; somebody | 7/10 | 70 % | 68 % | -1.50 → -1.25 |" in page
+    assert "| laws.direct_ec50 | 15 nM | 20 nM | 1 nM to 40 nM | +0.50 | UT01 |" in page
     assert "| 1 | made little | 50 % | 75 % | yes: fold 9 | no: fold 2 |" in page
-    table = write.proposal_text(found).splitlines()
-    assert table[0].startswith("parameter\tbefore\tafter")
-    assert len(table) == 2

@@ -369,3 +369,31 @@ def test_the_commands_write_tables_and_figures(
     assert main([*command, "--threads", "0"]) == 2
     assert main([*command, "--geometry", "cube"]) == 2
     assert "unknown geometry 'cube'" in " ".join(capsys.readouterr().err.split())
+
+
+# --- parameters drawn from a posterior -------------------------------------------------------------------------------
+
+
+def test_a_sensitivity_study_of_a_posterior_moves_within_what_is_known() -> None:
+    """Range and median of the draws replace those of the record; a parameter that was not fitted keeps its own."""
+    from locokine.inference.draws import PosteriorDraws, known_ranges
+    from locokine.inference.prior import candidates
+    from locokine.parameters.library import load_library
+
+    frees = {item.key: item for item in candidates(load_library(), ["laws"])}
+    fitted, other = frees["laws.direct_ec50"], frees["laws.thrombotic_on"]
+    drawn = np.linspace(10.0, 20.0, 101)
+    known, kept = known_ranges([fitted, other], PosteriorDraws({"laws.direct_ec50": drawn}))
+    assert (known.record.low, known.record.value, known.record.high) == (10.5, 15.0, 19.5)
+    assert known.at(np.array([0.0]))[0] == pytest.approx(15.0)
+    assert kept == other
+
+
+def test_designs_are_tried_in_subjects_of_the_posterior(examples: Path) -> None:
+    from locokine.inference.optimise import _design
+    from locokine.scenario.load import load
+
+    drawn = {"laws.direct_ec50": np.array([5.0, 25.0])}
+    made = replace(load(examples / "ascites_sl2.yaml"), uncertainty=drawn)
+    arm = next(one for one in made.protocol.arms if one.text)
+    assert _design(made, arm.text[0]).uncertainty is drawn

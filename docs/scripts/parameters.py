@@ -31,6 +31,10 @@ def row(record: Record) -> str:
         spread = " to ".join(format_quantity(limit, record.unit, 4) for limit in (record.low, record.high))
     source = ", ".join(f"[{key}](#{key})" for key in record.source)
     between = f"{record.between:g}" if record.between else ""
+    if record.spread is not None:
+        between += f" ({record.spread.between[0]:g} to {record.spread.between[1]:g}, {record.spread.status})"
+    if record.within:
+        between += f", {100 * record.within:g} % of the variance within a subject"
     cells = (f"`{record.name}`", record.text(), spread, between, record.status, source, record.note)
     return "| " + " | ".join(cell(text) for text in cells) + " |"
 

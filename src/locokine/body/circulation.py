@@ -72,16 +72,27 @@ def output(filling: float, svr: float, reflex: float) -> float:
 
 
 @law
-def thirst(normal: float, volume_ratio: float) -> float:
-    """Water taken in, mm³/h: rises up to fourfold as plasma volume falls."""
-    return normal * (1.0 + 3.0 * positive(1.0 - volume_ratio, 0.01))
+def thirst(normal: float, volume_ratio: float, gain: float) -> float:
+    """Water taken in, mm³/h: rises by `gain` times what the plasma volume has fallen, relative. Neutral: gain 0."""
+    return normal * (1.0 + gain * positive(1.0 - volume_ratio, 0.01))
 
 
 @law
-def urine(normal: float, map_ratio: float, volume_ratio: float) -> float:
-    """Urine in mm³/h: pressure natriuresis (third power) and filling."""
+def water_loss(
+    normal: float, map_ratio: float, volume_ratio: float, tone: float, retention: float, insensible: float, ill: float
+) -> float:
+    """Water lost in mm³/h: a share `insensible` by skin, lungs and gut, the rest as urine.
+
+    Fever and diarrhoea raise the former (1 + `ill`) times; diarrhoea under IL-2 can be profuse (Dutcher 2014).
+
+    Urine follows pressure natriuresis (third power), filling, and vascular tone to the power `retention`.
+
+    A dilated arterial tree is underfilled, and the kidney holds sodium and water back even while the pressure is kept:
+    under IL-2 renin rises and hardly any sodium is excreted (Textor 1987, Belldegrun 1987). Neutral: tone 1, ill 0.
+    """
     m = smallest(largest(map_ratio, 0.0), 1.6)
-    return normal * m * m * m * volume_ratio * volume_ratio
+    urine = m * m * m * volume_ratio * volume_ratio * power(largest(tone, 0.05), retention)
+    return normal * (insensible * (1.0 + ill) + (1.0 - insensible) * urine)
 
 
 @law

@@ -14,6 +14,9 @@ from locokine.cli.studies import ForceOption, JsonOption, OutOption, ThreadsOpti
 def calibrate(
     out: OutOption,
     quick: Annotated[bool, typer.Option("--quick", help="Half an hour on two cores instead of two hours.")] = False,
+    first: Annotated[
+        bool, typer.Option("--first-pass", help="A dozen rows in a quarter of an hour.")
+    ] = False,
     folders: Annotated[
         list[Path] | None, typer.Option("--with", metavar="DIR", help="A folder of experiments of your own, besides.")
     ] = None,
@@ -38,12 +41,16 @@ def calibrate(
 
     The library changes with --write only. OUT/posterior.json has the draws for --uncertainty; OUT/record.json everything.
     """
+    from locokine.errors import InputError
+    from locokine.evidence.first_pass import first_pass
     from locokine.inference import findings
     from locokine.inference.calibration import Settings, adopt, conduct, prepare
 
-    settings = Settings(
-        "quick" if quick else "full", tuple(folders or ()), containing, seed, checked_threads(threads), hours, claims
-    )
+    if first and quick:
+        raise InputError("calibrate", "--first-pass and --quick are two sizes", "choose one")
+    size = "first" if first else "quick" if quick else "full"
+    rows = tuple(first_pass().rows) if first else ()
+    settings = Settings(size, tuple(folders or ()), containing, seed, checked_threads(threads), hours, claims, rows)
     job = prepare(settings)
     done = None if force else findings.is_finished(out, job.facts)
     if done is None:

@@ -143,11 +143,16 @@ def explanation(record: Record, library: Library) -> str:
     spread = (
         _SPREADS[record.distribution].format(f"{record.between:g}") if record.between else "the same in all subjects"
     )
+    known = record.spread
+    if known is not None:
+        words = f"{known.between[0]:g} to {known.between[1]:g}" if known.between[1] else "not in question"
+        spread += f" ({known.status}; 90 % range {words}{'; ' + known.note if known.note else ''})"
     lines = [
         f"{record.name} ({record.scope}) = {record.text()}",
         f"  {record.note}" if record.note else "",
         f"  90 % range        {_range(record)}",
         f"  between subjects  {spread}",
+        f"  between lesions   {100 * record.within:g} % of that variance" if record.within else "",
         f"  status            {record.status}",
         *(f"  source            {line}" for line in library.cite([record])),
     ]

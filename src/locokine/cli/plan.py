@@ -126,19 +126,27 @@ def optimise(
     evaluations: Annotated[int, typer.Option(help="Designs to try.")] = 60,
     subjects: SubjectsOption = None,
     seed: SeedOption = None,
+    uncertainty: UncertaintyOption = None,
     threads: ThreadsOption = None,
     settings: SettingsOption = None,
     geometry: GeometryOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find dose, volume, schedule and site that reach an aim under a toxicity limit; say how sure and how flat that is."""
+    """Find dose, volume, schedule and site that reach an aim under a toxicity limit; say how sure and how flat that is.
+
+    With --uncertainty every subject has the medians of a draw of the posterior: the best design is best on average over them.
+    """
     from locokine.inference import optimise as inference
     from locokine.inference.explain import choose_arms
     from locokine.report.figures import save_figure
     from locokine.report.figures_plan import plot_optimum
 
     experiment = load_experiment(file, subjects, seed, settings, geometry)
+    if uncertainty is not None:
+        from locokine.inference.draws import with_posterior
+
+        experiment = with_posterior(experiment, uncertainty)
     chosen, _ = choose_arms(experiment, arm, None)
     space = inference.make_space(experiment, chosen, dose, volume, routes or (), schedules or (), sites or ())
     with study(out) as progress:

@@ -15,8 +15,10 @@ from locokine.cli.studies import (
     SeedOption,
     SettingsOption,
     ThreadsOption,
+    UncertaintyOption,
     checked_threads,
     load_experiment,
+    posterior_of,
     print_json,
     print_tables,
     records,
@@ -48,13 +50,17 @@ def sensitivity(
     samples: Annotated[int, typer.Option(help="Base sample of the Sobol design, a power of 2.")] = 64,
     subjects: Annotated[int, typer.Option(help="Subjects of every draw.")] = 16,
     seed: SeedOption = None,
+    uncertainty: UncertaintyOption = None,
     threads: ThreadsOption = None,
     settings: SettingsOption = None,
     geometry: GeometryOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Screen the parameters of a scenario (Morris), then tornado and Sobol indices of those that matter."""
+    """Screen the parameters of a scenario (Morris), then tornado and Sobol indices of those that matter.
+
+    With --uncertainty they move within the 90 % of the posterior: what is left to know, and not what was unknown before.
+    """
     from locokine.inference.explain import choose_arms
     from locokine.inference.sensitivity import sensitivity as run
     from locokine.report.figures import save_figure
@@ -62,10 +68,11 @@ def sensitivity(
 
     experiment = load_experiment(file, None, seed, settings, geometry)
     chosen, _ = choose_arms(experiment, arm, None)
+    posterior, _ = posterior_of(uncertainty, experiment, 0)
     with study(out) as progress:
         found = run(
             experiment, chosen, outcomes or ["cure", "response", "volume_reduction"], parameters or (), trajectories,
-            top, samples, subjects, out, checked_threads(threads), force, progress,
+            top, samples, subjects, out, checked_threads(threads), force, progress, posterior,
         )  # fmt: skip
         tables = {"morris": found.morris, "tornado": found.tornado, "sobol": found.sobol}
         facts = {

@@ -307,8 +307,12 @@ def parameters(setting: Setting) -> dict[str, Array]:
     made = derive.host({**host, "lymph_flow_at_rest": host["lymph_flow"]})
     out = {"host": np.array([*host.values(), *(made[name] for name in layout.DERIVED_HOST)])}
     out["resting_protein"] = derive.resting_protein({**host, "lymph_flow_at_rest": host["lymph_flow"]})
+    own = setting.lesions is experiment.protocol.lesions  # a tumour given later stands where its host does
     for i, lesion in enumerate(setting.lesions):
-        out[f"line{i}"] = np.array([row[f"line:{lesion.line}:{name}"] for name in layout.parameter_names("line")])
+        out[f"line{i}"] = np.array([
+            row[f"lesion:{i}:{name}" if own and f"lesion:{i}:{name}" in row else f"line:{lesion.line}:{name}"]
+            for name in layout.parameter_names("line")
+        ])
     for i, name in enumerate(("", *experiment.protocol.agents)):
         if i == 0:  # what the host makes itself is native IL-2: potency 1, its size, no spread
             native = native_agent(experiment)

@@ -299,12 +299,14 @@ def advance_water(x, u, o, p, dt):
     by_tissue = (coefficient * circulation.TISSUE_SLOPE + circulation.LYMPH_SLOPE * p.lymph_flow * p.lymph_most) / (
         p.interstitial_volume
     )
-    urine = circulation.urine(p.intake, o.map_ratio, vp)
+    lost = circulation.water_loss(
+        p.intake, o.map_ratio, vp, 1.0 - x.resistance_drop, p.sodium_retention, p.insensible_share, p.loss_rise * x.mediator
+    )
     fluids = p.switch_support * p.supportive_care * p.fluids_most * circulation.demand(
         o.pressure, p.fluids_target * p.arterial_pressure, circulation.DEMAND_WIDTH
     )
-    gained = fluids + circulation.thirst(p.intake, vp) - urine
-    by_gain = (5.0 * urine + 3.0 * p.intake) / x.plasma_volume
+    gained = fluids + circulation.thirst(p.intake, vp, p.thirst_gain) - lost
+    by_gain = (5.0 * lost + p.thirst_gain * p.intake) / x.plasma_volume
     by_gain = by_gain + p.switch_support * p.supportive_care * p.fluids_most * 2.0 * o.pressure / (
         circulation.DEMAND_WIDTH * o.blood_volume
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from locokine.errors import InputError
 from locokine.evidence.library import Evidence, Group, Observation
@@ -23,6 +24,35 @@ class Stage:
     name: str
     observables: tuple[str, ...]
     most: int
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What every point must keep: an output of the first arm of a scenario on a day, within limits.
+
+    Attributes
+    ----------
+    name
+        In words.
+    scenario
+        As in a file of `locokine run`.
+    quantity
+        An output of lesions or of the host (`engine.variables`).
+    day
+        Day of the scenario.
+    relative
+        Whether the limits are relative to the first day.
+    low, high
+        Limits, in the unit of the output.
+    """
+
+    name: str
+    scenario: Mapping[str, Any]
+    quantity: str
+    day: int
+    relative: bool
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -73,10 +103,11 @@ class Size:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Stages in order, and sizes by name."""
+    """Stages in order, sizes by name, and what every point must keep."""
 
     stages: tuple[Stage, ...]
     sizes: Mapping[str, Size]
+    requirements: tuple[Requirement, ...] = ()
 
 
 @lru_cache(maxsize=4)
@@ -99,7 +130,8 @@ def read_schedule(path: Path = FILE) -> Schedule:
                 raise InputError(place, f"'{observable}' belongs to '{seen[observable]}' too", "name it once")
             seen[observable] = name
     stages = tuple(Stage(name, tuple(raw["observables"]), int(raw["most"])) for name, raw in tree["stages"].items())
-    return Schedule(stages, {name: Size(**raw) for name, raw in tree["sizes"].items()})
+    required = tuple(Requirement(name, **raw) for name, raw in tree.get("requirements", {}).items())
+    return Schedule(stages, {name: Size(**raw) for name, raw in tree["sizes"].items()}, required)
 
 
 def staged(schedule: Schedule, rows: Sequence[Observation]) -> dict[str, list[Observation]]:

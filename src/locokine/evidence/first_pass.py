@@ -1,6 +1,6 @@
-"""Which observations the first-pass calibration fits, in which stages, and what may move.
+"""Which observations the first-pass calibration fits, and what no calibration moves.
 
-The stages stand in `first_pass.yaml` beside this file; the observations are those of the library of evidence.
+Both stand in `first_pass.yaml` beside this file; the observations are those of the library of evidence.
 """
 
 from __future__ import annotations
@@ -19,56 +19,34 @@ FILE = Path(__file__).parent / "first_pass.yaml"
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Rows that are fitted together, the scopes whose values may move, and how much computing it is worth."""
-
-    name: str
-    rows: tuple[str, ...]
-    free: tuple[str, ...]
-    most: int
-    subjects: int
-    prior: int
-    generations: int
-
-
-@dataclass(frozen=True)
 class FirstPass:
-    """Scenarios by name (what `scenario.load` reads), rows, stages, names never moved, digest of the evidence."""
+    """Scenarios by name (what `scenario.load` reads), rows, and names that are never moved."""
 
     scenarios: Mapping[str, Path | Mapping[str, Any]]
     rows: Mapping[str, Observation]
-    stages: tuple[Stage, ...]
     fixed: frozenset[str]
-    digest: str
 
 
 @lru_cache(maxsize=4)
 def first_pass(path: Path = FILE) -> FirstPass:
-    """Read the stages, and the observations and scenarios that they name.
+    """Read the names, and the observations and scenarios that they stand for.
 
     Raises
     ------
     InputError
-        If a stage names an observation that does not exist or must not be fitted.
+        If an observation does not exist or must not be fitted.
     """
     tree = plain(read_yaml(read_file(path), path.name))
     evidence = read_evidence()
-    stages = []
-    for name, raw in tree["stages"].items():
-        for row in raw["rows"]:
-            _fitted(f"stages.{name}", row, evidence.observations)
-        counts = [int(raw[key]) for key in ("most", "subjects", "prior", "generations")]
-        stages.append(Stage(name, tuple(raw["rows"]), tuple(raw["free"]), *counts))
-    rows = {row: evidence.observations[row] for stage in stages for row in stage.rows}
+    rows = {row: _fitted("rows", row, evidence.observations) for row in tree["rows"]}
     scenarios = {group.scenario: evidence.scenarios[group.scenario] for row in rows.values() for group in row.groups}
-    return FirstPass(scenarios, rows, tuple(stages), frozenset(tree["fixed"]), evidence.digest)
+    return FirstPass(scenarios, rows, frozenset(tree["fixed"]))
 
 
-def _fitted(place: str, row: str, observations: Mapping[str, Observation]) -> None:
+def _fitted(place: str, row: str, observations: Mapping[str, Observation]) -> Observation:
     if row not in observations:
         raise InputError(place, f"unknown row '{row}'", suggest(row, observations))
     item = observations[row]
     if item.use != "calibrate":
         raise InputError(place, f"'{row}' is for validation and is never fitted", "remove it")
-    if any(group.switches or group.overrides for group in item.groups):
-        raise InputError(place, f"'{row}' changes mechanisms or values of its scenario", "the first pass fits plain rows")
+    return item

@@ -11,6 +11,7 @@ from locokine.formats import equations as engine
 from locokine.formats.sbml import LAG, Content, Event, broken, sbml
 from locokine.formats.symbols import Equations, Graph
 from locokine.population import Population, draw
+from locokine.population.draw import row_records
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.protocol import CAVITIES
 from locokine.tissue import layout
@@ -22,17 +23,11 @@ FORMULAS_OF_DOSES = 8_000
 def median_host(experiment: Experiment) -> Population:
     """A population of one: every parameter at the value of its record, switches as the experiment has them."""
     drawn = draw(experiment, 1)
-    common = experiment.records()
+    records = row_records(experiment)
     values = drawn.values[:, :1].copy()
     for row, name in enumerate(drawn.names):
-        scope, _, rest = name.partition(":")
-        owner, _, key = rest.partition(":")
-        if scope == "line":
-            values[row, 0] = experiment.line_records(owner)[key].value
-        elif scope == "agent":
-            values[row, 0] = experiment.agent_records(owner)[key].value
-        elif name in common:
-            values[row, 0] = common[name].value
+        if name in records:
+            values[row, 0] = records[name].value
     return Population(drawn.names, values, drawn.seed)
 
 

@@ -20,7 +20,7 @@ from locokine.evidence.first_pass import first_pass
 from locokine.inference.claim_trials import EXAMPLES
 from locokine.inference.prior import population_of
 from locokine.parameters.records import Record
-from locokine.population.draw import Population
+from locokine.population.draw import Population, row_records
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.load import load
 
@@ -122,12 +122,8 @@ def _setting(experiment: Experiment, geometry: str, days: float, shells: int) ->
 def _records(experiment: Experiment) -> dict[str, list[tuple[str, Record]]]:
     """Parameter → rows of the population that it stands in, with their records."""
     found: dict[str, list[tuple[str, Record]]] = {}
-    groups = [("", experiment.records())]
-    groups += [(f"line:{line}:", experiment.line_records(line)) for line in experiment.lines]
-    groups += [(f"agent:{agent}:", experiment.agent_records(agent)) for agent in experiment.protocol.agents]
-    for prefix, records in groups:
-        for name, record in records.items():
-            found.setdefault(name, []).append((prefix + name, record))
+    for row, record in row_records(experiment).items():
+        found.setdefault(row.rpartition(":")[2], []).append((row, record))
     return found
 
 

@@ -40,6 +40,10 @@ FINAL = 48
 """Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
 LEAST = 0.1
 """Narrowest boxes."""
+FORBIDDEN = 1e4
+"""What breaking a requirement costs: more than all rows together can gain."""
+SPARE = 3
+"""Draws of the posterior from which those are chosen that keep the requirements, per draw that is stored."""
 REACH = (0.25, 0.5, 1.0)
 """Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
 Tell = Callable[[str], None]
@@ -89,6 +93,8 @@ class Study:
         Seconds of simulation so far (those kept from an interrupted calibration included).
     plays
         Whether a coordinate has a part in a row at all.
+    breaks
+        How far draws (names, coordinates) break what every point must keep; 0 where all is kept.
     trace
         What was done: one mapping a step.
     """
@@ -104,10 +110,16 @@ class Study:
     spent: Callable[[], float] = lambda: 0.0
     tell: Tell = lambda text: None
     plays: Callable[[Observation, str], bool] = lambda row, name: True
+    breaks: Callable[[Sequence[str], Array], Array] = lambda names, z: np.zeros(len(z))
     trace: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.goals: dict[str, Target] = {goal.name: goal for goal in targets(self.rows)}
+
+    @property
+    def spreads(self) -> list[str]:
+        """Parameters that are spreads: they move from the last stage on, all of them."""
+        return [key for key, item in self.free.items() if item.spread]
 
     def late(self, share: float) -> bool:
         """Whether so large a share of the time is used up."""
@@ -134,7 +146,9 @@ class Study:
         doses = self.at_doses(names, z)
         found = [self.simulate(self.rows, names, one, max(self.size.judged, least)) for one in doses]
         together = {name: Reading.joined([one[name] for one in found]) for name in found[0]}
-        return worth(z, list(self.goals.values()), found), np.concatenate(doses), together
+        broken = self.breaks(names, z)
+        values = worth(z, list(self.goals.values()), found) - FORBIDDEN * ((broken > 0.0) + broken)
+        return values, np.concatenate(doses), together
 
     def note(self, **facts: object) -> None:
         """Keep a line of the trace and tell it."""
@@ -198,11 +212,12 @@ def run(study: Study) -> Posterior:
     names, screened = screen(study)
     study.note(stage="screening", moving=len([n for n in names if not n.startswith(UNIT)]), of=len(study.free),
                units=len(study.units))
+    spread = np.array([name in study.spreads for name in names], dtype=bool)
     z = study.draws(names, study.size.members)
     by_stage = staged(study.schedule, study.rows)
     for stage in study.schedule.stages[:-1]:
         if by_stage[stage.name]:
-            z, _ = ensemble(study, stage.name, by_stage[stage.name], names, z, study.size.steps, 0.3)
+            z, _ = ensemble(study, stage.name, by_stage[stage.name], names, z, study.size.steps, 0.3, spread)
     z, points = ensemble(study, study.schedule.stages[-1].name, study.rows, names, z, study.size.joint, 0.5)
     points.add(z, study.simulate(study.rows, names, z, study.size.hosts))
     found = search(study, "point", names, promising(study, names, z, points), points, study.size.rounds)
@@ -226,7 +241,11 @@ def posterior(
     surfaces = study.surfaces(names, at.points, at.best)
     study.tell("sampling the posterior")
     start = np.concatenate([0.5 * z + 0.5 * at.best, at.best[None]])
-    draws, slow = emulate.sample(goals, surfaces, start, study.seed, size.draws, LIMIT, size.walk)
+    draws, slow = emulate.sample(goals, surfaces, start, study.seed, SPARE * size.draws, LIMIT, size.walk)
+    kept = np.flatnonzero(study.breaks(names, draws) <= 0.0)
+    study.note(stage="requirements", draws=len(draws), kept=len(kept))
+    kept = kept if len(kept) >= min(size.checked, len(draws)) else np.arange(len(draws))
+    draws = draws[kept[np.linspace(0, len(kept) - 1, size.draws).round().astype(np.int64)]]
     which = np.linspace(0, len(draws) - 1, size.checked).round().astype(np.int64)
     checked = study.simulate(study.rows, names, draws[which], size.hosts)
     after = study.simulate(study.rows, names, at.best[None], size.judged)
@@ -285,9 +304,12 @@ class Corrected:
 
 
 def screen(study: Study) -> tuple[list[str], dict[str, float]]:
-    """Parameters that the rows answer to: in turn the strongest of every row of each stage, then all units."""
-    keys = list(study.free)
-    z = prior_batch(list(study.free.values()), study.size.prior, study.seed)
+    """Parameters that the rows answer to: in turn the strongest of every row of each stage, then all spreads and units.
+
+    Few hosts say little about a spread, so that spreads are not screened: there are not many, and all of them move.
+    """
+    keys = [key for key, item in study.free.items() if not item.spread]
+    z = prior_batch([study.free[key] for key in keys], study.size.prior, study.seed)
     z = np.clip(z, -LIMIT, LIMIT)
     found = study.simulate(study.rows, keys, z, max(study.size.hosts // 2, 2))
     by_stage = staged(study.schedule, study.rows)
@@ -305,14 +327,15 @@ def screen(study: Study) -> tuple[list[str], dict[str, float]]:
         chosen += [key for key in order if key not in chosen][:stage.most]
     order_of = {key: i for i, key in enumerate(keys)}
     screened = {keys[i]: float(top[i]) for i in np.argsort(-top, kind="stable")}
-    return [*sorted(chosen, key=order_of.__getitem__), *study.units], screened
+    return [*sorted(chosen, key=order_of.__getitem__), *study.spreads, *study.units], screened
 
 
 # --- the ensemble ----------------------------------------------------------------------------------------------------
 
 
 def ensemble(
-    study: Study, stage: str, rows: Sequence[Observation], names: Sequence[str], z: Array, steps: int, until: float
+    study: Study, stage: str, rows: Sequence[Observation], names: Sequence[str], z: Array, steps: int, until: float,
+    held: NDArray[np.bool_] | None = None,
 ) -> tuple[Array, Points]:
     """Move the ensemble to where some rows are met; returns it and all points that were simulated on the way.
 
@@ -322,10 +345,14 @@ def ensemble(
         At most so many; the last takes in what is left of the likelihood.
     until
         Share of the time after which only one more step is made.
+    held
+        Shape (names,): coordinates that this stage leaves alone.
     """
     goals = [study.goals[row.name] for row in rows]
     points: Points | None = None
     taken, part = 0.0, study.part(rows, names)
+    if held is not None:
+        part = part & ~held[:, None]
     for number in range(steps):
         found = study.simulate(rows, names, z, study.size.hosts)
         if points is None:
@@ -430,6 +457,9 @@ def proposals(
     scattered = max(study.size.points - len(wanted), 2)
     normal = normal_draws(study.seed, purpose, scattered * n).reshape(scattered, n)
     kept = stream(study.seed, f"{purpose}:which", scattered * n).reshape(scattered, n) < 0.3
+    spread = np.array([name in study.spreads for name in names], dtype=bool)
+    if spread.any():  # every other one moves spreads only: what they do is small beside the rest
+        kept[1::2] = spread & (stream(study.seed, f"{purpose}:spreads", scattered * n).reshape(scattered, n) < 0.6)[1::2]
     wanted += list(np.clip(wanted[3] + 0.5 * width * normal * kept, -LIMIT, LIMIT))
     return without_units(names, np.stack(wanted[:max(study.size.points, 2)]))
 

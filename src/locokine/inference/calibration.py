@@ -20,6 +20,7 @@ from locokine.inference.calibrate import Posterior, Study, Tell, run
 from locokine.inference.findings import value_of
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates, rows_of, scale
+from locokine.inference.requirements import Keeper
 from locokine.inference.sweep import Solid, Sweep, setting_of, unit_of
 from locokine.parameters.library import Library, load_library
 
@@ -33,7 +34,8 @@ HOSTS, DRAWS = 48, 24
 class Settings:
     """What a calibration is asked for: size, folders of evidence, text that rows contain, seed; threads change nothing.
 
-    `hours` is another limit of time than that of the size; `claims` is how many draws the claims are looked at in.
+    `hours` is another limit of time than that of the size; `claims` is how many draws the claims are looked at in; `rows`
+    names the only rows that are fitted (all, without).
     """
 
     size: str = "quick"
@@ -43,6 +45,7 @@ class Settings:
     threads: int = 1
     hours: float | None = None
     claims: int = 0
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ def prepare(settings: Settings, library: Library | None = None) -> Job:
         chosen = {item.name for item in evidence.selected(settings.containing)}
         rows = [row for row in rows if row.name in chosen]
         left = {name: why for name, why in left.items() if name in chosen}
+    if settings.rows:
+        rows = [row for row in rows if row.name in settings.rows]
+        left = {name: why for name, why in left.items() if name in settings.rows}
     if not rows:
         raise InputError("--filter", "no row that may be fitted is left", "calibrate needs rows with use: calibrate")
     free = free_of(rows, evidence, library)
@@ -106,7 +112,7 @@ def free_of(rows: Iterable[Observation], evidence: Evidence, library: Library) -
     scopes = ["laws"]
     for experiment in chosen:
         scopes += [experiment.host, *experiment.lines, *experiment.protocol.agents]
-    found = candidates(library, dict.fromkeys(scopes), first_pass().fixed)
+    found = candidates(library, dict.fromkeys(scopes), first_pass().fixed, spreads=True)
     return {
         item.key: item for item in found
         if any(width > 0.0 for width in scale(item.record)[1:]) and any(rows_of(item, e) for e in chosen)
@@ -133,6 +139,7 @@ def conduct(
     study = Study(
         job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
         job.settings.seed, spent, tell, sweep.plays,
+        Keeper(job.schedule.requirements, job.library, job.free, ledger, job.settings.seed, job.settings.threads),
     )
     found = run(study)
     boards = findings.scoreboards(

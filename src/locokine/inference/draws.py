@@ -27,6 +27,7 @@ from locokine.inference.prior import Free, candidates, population_of, records_ow
 from locokine.parameters.library import Library
 from locokine.parameters.reading import suggest
 from locokine.population.draw import Population
+from locokine.population.uncertain import parameter_of
 from locokine.scenario.experiment import Experiment, draws_digest
 from locokine.units import dimension_of, unit_factor
 
@@ -88,7 +89,7 @@ class PosteriorDraws:
         values = {
             _free(name, experiment.library): drawn[picked]
             for name, drawn in self.values.items()
-            if name.rpartition(".")[2] not in overridden
+            if parameter_of(name) not in overridden
         }
         return population_of(experiment, values, len(picked), subjects)
 
@@ -170,8 +171,24 @@ def parameter_draws(
     which = np.linspace(0, posterior.count - 1, max(count - 1, 1)).round().astype(np.int64)[:count - 1]
     for name, drawn in posterior.values.items():
         item = _free(name, experiment.library)
-        if item.record.name not in overridden and rows_of(item, experiment):
+        if item.parameter not in overridden and rows_of(item, experiment):
             found[item] = np.concatenate([[item.record.value], drawn[which]])
+    return found
+
+
+def known_ranges(frees: Sequence[Free], posterior: PosteriorDraws) -> list[Free]:
+    """The same parameters with the median of a posterior as value and its central 90 % as range, where it has them.
+
+    A study of sensitivity then asks what is left to know, and not what was unknown before any data.
+    """
+    found = []
+    for item in frees:
+        drawn = posterior.values.get(item.key)
+        if drawn is None:
+            found.append(item)
+            continue
+        low, middle, high = (float(x) for x in np.quantile(drawn, (0.05, 0.5, 0.95)))
+        found.append(Free(item.owner, replace(item.record, value=middle, low=low, high=high)) if low < high else item)
     return found
 
 

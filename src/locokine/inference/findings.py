@@ -225,10 +225,24 @@ def record(
     return {
         "schema_version": 1, "study": dict(facts), "research_use_only": True, "versions": versions(),
         "rows": [row.name for row in study.rows], "rows_left_out": dict(left),
-        "moved": list(found.names), "screened": found.screened, "autocorrelation_steps": found.slow,
+        "fits": fits(boards), "moved": list(found.names), "screened": found.screened, "autocorrelation_steps": found.slow,
         "scoreboard": {name: board_facts(board) for name, board in boards.items()},
         "not_identified": unidentified(study, found), "proposals": proposals(study, found), "trace": study.trace,
     }  # fmt: skip
+
+
+def fits(boards: Mapping[str, Scoreboard]) -> dict[str, dict[str, Any]]:
+    """Every row: what was seen, and prediction and log score by the library and at the point, in the unit of the row."""
+    after = {one.observation.name: one.predicted for one in boards["point"].scores}
+    table = {}
+    for one in boards["library"].scores:
+        row, before = one.observation, one.predicted
+        table[row.name] = {
+            "what": row.what, "source": row.source, "note": "; ".join(row.assumptions), "unit": row.unit,
+            "observed": row.likelihood.text(row.unit), "before": before.value, "after": after[row.name].value,
+            "score_before": before.log_score, "score_after": after[row.name].log_score,
+        }
+    return table
 
 
 def versions() -> dict[str, str]:

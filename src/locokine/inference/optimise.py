@@ -251,7 +251,8 @@ def _design(experiment: Experiment, line: str) -> Experiment:
     made = load({**tree, "arms": {ARM: [line]}}, library=experiment.library)
     protocol = dataclasses.replace(made.protocol, geometry=experiment.protocol.geometry)
     made = dataclasses.replace(
-        made, protocol=protocol, overrides=experiment.overrides, seed=experiment.seed, subjects=experiment.subjects
+        made, protocol=protocol, overrides=experiment.overrides, seed=experiment.seed, subjects=experiment.subjects,
+        uncertainty=experiment.uncertainty,
     )
     return redose(made)
 

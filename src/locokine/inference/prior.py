@@ -20,8 +20,8 @@ from locokine.errors import InputError
 from locokine.parameters.library import Library
 from locokine.parameters.reading import suggest
 from locokine.parameters.records import Record
-from locokine.population.draw import Population, draw, stream
-from locokine.population.uncertain import inherited_alike, owned, rows_named, spread
+from locokine.population.draw import Population, draw, row_records
+from locokine.population.uncertain import drawn_rows, inherited_alike, owned, part_of, rows_named
 from locokine.scenario.experiment import Experiment
 from locokine.units import format_quantity
 
@@ -51,6 +51,16 @@ class Free:
     def key(self) -> str:
         """OWNER.NAME."""
         return f"{self.owner}.{self.record.name}"
+
+    @property
+    def parameter(self) -> str:
+        """Name of the parameter, also where its spread is what may move."""
+        return part_of(self.record.name)[0]
+
+    @property
+    def spread(self) -> bool:
+        """Whether it is the spread of a parameter, and not its value."""
+        return part_of(self.record.name)[1] != "value"
 
     def at(self, z: Array) -> Array:
         """Values at standard normal coordinates, within the physical bounds."""
@@ -95,7 +105,8 @@ def scale(record: Record) -> tuple[float, float, float]:
 
 
 def candidates(
-    library: Library, scopes: Iterable[str], fixed: Iterable[str] = (), statuses: Sequence[str] = FREE_STATUS
+    library: Library, scopes: Iterable[str], fixed: Iterable[str] = (), statuses: Sequence[str] = FREE_STATUS,
+    spreads: bool = False,
 ) -> list[Free]:
     """Parameters that may move, in the order of the library.
 
@@ -110,6 +121,8 @@ def candidates(
         Names that stay.
     statuses
         Which records may move.
+    spreads
+        Whether spreads whose range is stated may move as well.
 
     Raises
     ------
@@ -121,7 +134,10 @@ def candidates(
     for owner in wanted:
         for record in records_owned(library, owner):
             still = record.distribution == "fixed" or record.low == record.high
-            if still or record.name in names or record.status not in statuses:
+            parameter, part = part_of(record.name)
+            if still or record.status not in statuses or (part == "value" and parameter in names) or (
+                part != "value" and not spreads
+            ):
                 continue
             inherited = any(
                 other in seen and inherited_alike(record, library, other) for other in _lineage(library, owner) if other != owner
@@ -150,7 +166,8 @@ def records_owned(library: Library, owner: str) -> list[Record]:
 def _lineage(library: Library, owner: str) -> tuple[str, ...]:
     for scope in ("hosts", "lines", "agents"):
         if owner in library.entries(scope):
-            return library.entries(scope)[owner].lineage
+            lineage = library.entries(scope)[owner].lineage
+            return (*lineage, "laws") if scope == "hosts" else lineage
     return (owner,)
 
 
@@ -180,22 +197,20 @@ def population_of(
         columns = np.tile(base.values, (1, draws))
     else:
         columns = np.repeat(_centres(base, experiment), draws * subjects, axis=1)
-    at = {name: i for i, name in enumerate(base.names)}
+    if between:
+        at = {name: i for i, name in enumerate(base.names)}
+        drawn = {free.key: np.asarray(centre, dtype=np.float64)[:, None] for free, centre in values.items()}
+        for row, made in drawn_rows(experiment, drawn, subjects).items():
+            columns[at[row]] = made.ravel()
+        return Population(base.names, columns, experiment.seed)
     for free, centre in values.items():
-        for row in rows_of(free, experiment):
-            kind = row.split(":")[0] if ":" in row else "host"
-            u = stream(experiment.seed, f"{kind}:{free.record.name}", subjects)
-            if not between:
-                u = np.full(subjects, 0.5)
-            columns[at[row]] = spread(free.record, np.asarray(centre, dtype=np.float64)[:, None], u).ravel()
+        for row in rows_of(free, experiment) if not free.spread else ():
+            if row in base.names:
+                columns[base.names.index(row)] = np.repeat(np.asarray(centre, dtype=np.float64), subjects)
     return Population(base.names, columns, experiment.seed)
 
 
 def _centres(base: Population, experiment: Experiment) -> Array:
     """Median of every row of a population, shape (rows, 1)."""
-    records = {name: record.value for name, record in experiment.records().items()}
-    for line in experiment.lines:
-        records |= {f"line:{line}:{name}": r.value for name, r in experiment.line_records(line).items()}
-    for agent in experiment.protocol.agents:
-        records |= {f"agent:{agent}:{name}": r.value for name, r in experiment.agent_records(agent).items()}
-    return np.array([[records.get(name, base.values[i, 0])] for i, name in enumerate(base.names)])
+    records = row_records(experiment)
+    return np.array([[records[name].value if name in records else base.values[i, 0]] for i, name in enumerate(base.names)])

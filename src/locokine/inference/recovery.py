@@ -40,7 +40,7 @@ class Recovery:
 
 
 def observed(rows: Sequence[Observation], truth: Mapping[str, Reading], seed: int) -> list[Observation]:
-    """The same rows with what would have been seen under a truth: a bound or ordering keeps the side that it knows.
+    """The same rows with what would have been seen under a truth: of a bound or ordering the side on which that falls.
 
     Parameters
     ----------
@@ -58,10 +58,15 @@ def observed(rows: Sequence[Observation], truth: Mapping[str, Reading], seed: in
         heavy = float(np.sqrt(FREEDOM / random.chisquare(FREEDOM)))
         error = heavy * (np.sqrt(WITHIN) * shared + np.sqrt(1.0 - WITHIN) * own)
         value = float(truth[row.name].value[0])
-        if not goal.known:
-            made.append(row)
-            continue
         like = row.likelihood
+        if not goal.known:
+            seen = value + float(np.hypot(np.sqrt(truth[row.name].sampled[0]), goal.discrepancy)) * error
+            if seen < goal.low:
+                like = replace(like, value=like.above, above=float("-inf"), below=like.above)
+            elif seen > goal.high:
+                like = replace(like, value=like.below, above=like.below, below=float("inf"))
+            made.append(replace(row, likelihood=like))
+            continue
         if like.kind == "binomial":
             p = 1.0 / (1.0 + np.exp(-(value + goal.discrepancy * error)))
             hits = float(random.binomial(max(round(like.hosts), 1), p))
@@ -85,7 +90,7 @@ def recover(
     study
         Makes a calibration of some rows with a seed.
     rows
-        What is observed; only those whose value is known are replaced.
+        What is observed; the numbers are replaced by what would have been seen.
     names
         Coordinates that have a truth; all others stay at the library's values.
     truths, seed

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.errors import InputError
+from locokine.inference.draws import PosteriorDraws, drawn_from, known_ranges
 from locokine.inference.ensemble import TOGETHER, evaluate, movable
 from locokine.inference.ledger import Ledger, identity
 from locokine.inference.prior import Free, population_of
@@ -92,6 +93,7 @@ def sensitivity(
     threads: int = 1,
     force: bool = False,
     progress: Progress | None = None,
+    posterior: PosteriorDraws | None = None,
 ) -> Sensitivity:
     """Screen all parameters, then look closer at the first.
 
@@ -112,6 +114,8 @@ def sensitivity(
         Of every draw.
     out, threads, force, progress
         As for `explain`.
+    posterior
+        Draws of parameters: these move over the 90 % of the draws, all others over the ranges of their records.
 
     Raises
     ------
@@ -122,10 +126,12 @@ def sensitivity(
     for name in names:
         endpoint(name)
     frees = movable(experiment, parameters)
+    if posterior is not None:
+        frees = known_ranges(frees, posterior)
     _check(frees, trajectories, top, samples, subjects)
     facts = identity(
         "sensitivity", experiment, arm=arm, outcomes=names, parameters=[free.key for free in frees],
-        trajectories=trajectories, top=top, samples=samples, per_draw=subjects,
+        trajectories=trajectories, top=top, samples=samples, per_draw=subjects, **drawn_from(posterior),
     )
     run = _Runs(experiment, arm, names, subjects, Ledger(out, facts, force), threads, progress)
     run.total = 1 + trajectories * (len(frees) + 1) + 2 * min(BARS, len(frees)) + (samples * (top + 2) if top else 0)

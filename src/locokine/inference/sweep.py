@@ -131,17 +131,18 @@ class Sweep:
         subjects = hosts_of(experiment, hosts)
         playing = [i for i, name in enumerate(names) if self._plays(name, experiment, setting)]
         read = [(row.name, place) for row, place in readers]
-        key = key_of(setting, self.geometry, read, [names[i] for i in playing], z[:, playing], subjects)
+        first, back = alike(z[:, playing])
+        key = key_of(setting, self.geometry, read, [names[i] for i in playing], z[first][:, playing], subjects)
 
         def make() -> dict[str, Array]:
             started = time.process_time()
-            self.tell(f"{setting.scenario} ({len(z)} x {subjects})")
-            made = self._simulate(experiment, setting, readers, names, z, subjects)
+            self.tell(f"{setting.scenario} ({len(first)} x {subjects})")
+            made = self._simulate(experiment, setting, readers, names, z[first], subjects)
             return {**made, "seconds": np.array([time.process_time() - started])}
 
         kept = self.ledger.get(key, make)
         return {
-            (name, place): Stats(*kept[f"{name}/{place}"]) for name, place in read
+            (name, place): Stats(*kept[f"{name}/{place}"][:, back]) for name, place in read
         }
 
     def _plays(self, name: str, experiment: Experiment, setting: Setting) -> bool:
@@ -150,7 +151,7 @@ class Sweep:
         if (name, setting) not in self._playing:
             item = self.free[name]
             fixed = {key.rpartition(".")[2] for key in experiment.overrides}
-            self._playing[name, setting] = item.record.name not in fixed and bool(rows_of(item, experiment))
+            self._playing[name, setting] = item.parameter not in fixed and bool(rows_of(item, experiment))
         return self._playing[name, setting]
 
     def _simulate(
@@ -202,6 +203,17 @@ def in_geometry(experiment: Experiment, geometry: str | None) -> Experiment:
 
     protocol = replace(experiment.protocol, geometry=geometry)
     return replace(experiment, protocol=protocol, source={**experiment.source, "geometry": geometry})
+
+
+def alike(points: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that differ, in the order in which they first appear, and which of them every row is; of shape (n, k)."""
+    if not points.shape[1]:
+        return np.zeros(min(1, len(points)), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
+    _, first, back = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return first[order], place[back.ravel()]
 
 
 def hosts_of(experiment: Experiment, hosts: int) -> int:

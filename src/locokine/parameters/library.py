@@ -354,7 +354,7 @@ def _mapping(block: Block, key: str, file: str, name: str) -> Block:
 
 def _check_sources(library: Library, raw: _Raw) -> None:
     for record in library.records():
-        for key in record.source:
+        for key in (*record.source, *(record.spread.source if record.spread else ())):
             if key not in library.bibliography:
                 scope, _, owner = record.scope.partition(".")
                 file, line = _home(raw, scope, owner, record.name)

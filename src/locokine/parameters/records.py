@@ -13,7 +13,22 @@ from locokine.units import dimension_of, format_quantity, parse_quantity, split_
 
 DISTRIBUTIONS = ("lognormal", "normal", "logit", "fixed")
 STATUSES = ("measured", "derived", "calibrated", "assumed")
-FIELDS = ("value", "unit", "range", "distribution", "between", "physical", "status", "source", "note", "replaces")
+FIELDS = (
+    "value", "unit", "range", "distribution", "between", "within", "spread", "physical", "status", "source", "note", "replaces",
+)  # fmt: skip
+SPREAD_FIELDS = ("between", "within", "status", "source", "note")
+"""Of `spread`: the ranges of `between` and `within`, and where they come from."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How surely the spread of a parameter is known: 90 % ranges, (0, 0) where it has none, and where they come from."""
+
+    between: tuple[float, float] = (0.0, 0.0)
+    within: tuple[float, float] = (0.0, 0.0)
+    status: str = "assumed"
+    source: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,10 @@ class Record:
         One line.
     scope
         Where it belongs: "laws", or "hosts.NAME", "lines.NAME", "agents.NAME".
+    within
+        Share of the variance `between`² that lies between the lesions of one subject (of a line only); 0: they are alike.
+    spread
+        Ranges of `between` and `within`; None where the spread itself is not in question.
     """
 
     name: str
@@ -59,6 +78,24 @@ class Record:
     source: tuple[str, ...]
     note: str
     scope: str
+    within: float = 0.0
+    spread: Spread | None = None
+
+    def spreads(self) -> list[Record]:
+        """The spreads that are uncertain, as records of their own: "NAME.between" and "NAME.within", without a unit."""
+        if self.spread is None:
+            return []
+        found = []
+        for name, value, ends, kind, top in (
+            ("between", self.between, self.spread.between, "lognormal", math.inf),
+            ("within", self.within, self.spread.within, "logit", 1.0),
+        ):
+            if ends != (0.0, 0.0):
+                found.append(Record(
+                    f"{self.name}.{name}", value, "1", *ends, kind, 0.0, 0.0, top, self.spread.status, self.spread.source,
+                    self.spread.note, self.scope,
+                ))
+        return found
 
     def with_value(self, value: float, place: str) -> Record:
         """Return this record with another central value; the prior range keeps its width around it if it must move.
@@ -115,6 +152,8 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     if "value" in above:
         for key in ("range", "status", "source", "note"):
             merged.pop(key, None)
+    if "between" in above or "within" in above:
+        merged.pop("spread", None)
     merged.update(above)
     return merged
 
@@ -229,6 +268,46 @@ class _Reader:
             )
         return float(value)
 
+    def within(self) -> float:
+        value = self.raw.get("within", 0.0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
+            raise InputError(self.place("within"), f"'{value}' is not a share", "a number from 0 to below 1, e.g. within: 0.3")
+        if value > 0.0 and not self.scope.startswith("lines."):
+            raise InputError(
+                self.place("within"), "only values of a line can differ between lesions of one subject", "leave it out"
+            )
+        return float(value)
+
+    def spread(self, between: float, within: float) -> Spread | None:
+        """Ranges of the spread; the values must lie in them."""
+        raw = self.raw.get("spread")
+        if raw is None:
+            return None
+        if not isinstance(raw, dict) or not raw or set(raw) - set(SPREAD_FIELDS):
+            raise InputError(
+                self.place("spread"), "is not the uncertainty of a spread",
+                "write e.g. spread: {between: [0.1, 1], status: assumed}",
+            )
+        ends: dict[str, tuple[float, float]] = {}
+        for key, value in (("between", between), ("within", within)):
+            pair = raw.get(key, [0.0, 0.0])
+            good = isinstance(pair, list) and len(pair) == 2 and all(
+                isinstance(x, (int, float)) and not isinstance(x, bool) for x in pair
+            )
+            if not good or (key in raw and not 0.0 < pair[0] <= value <= pair[1]):
+                raise InputError(
+                    self.place("spread"), f"the range of {key} does not contain its value {value:g}, or is no range",
+                    f"write {key}: [low, high] around it, above 0",
+                )
+            ends[key] = (float(pair[0]), float(pair[1]))
+        status = raw.get("status")
+        if status not in STATUSES:
+            raise InputError(self.place("spread"), f"unknown status '{status}'", f"one of {', '.join(STATUSES)}")
+        source, note = raw.get("source") or [], raw.get("note") or ""
+        if not isinstance(source, list) or (not source and status != "assumed"):
+            raise InputError(self.place("spread"), f"a {status} spread needs a source", "add source: [key], or status: assumed")
+        return Spread(ends["between"], ends["within"], str(status), tuple(str(key) for key in source), str(note))
+
     def source(self, status: str) -> tuple[str, ...]:
         value = self.raw.get("source")
         keys = [] if value is None else value
@@ -255,6 +334,7 @@ class _Reader:
         note = self.raw.get("note")
         if note is not None and not isinstance(note, str):
             raise InputError(self.place("note"), "note must be text", "put quotes around it")
+        between, within = self.between(distribution), self.within()
         record = Record(
             self.name,
             value,
@@ -262,12 +342,14 @@ class _Reader:
             low,
             high,
             distribution,
-            self.between(distribution),
+            between,
             *physical,
             status,
             self.source(status),
             note or "",
             self.scope,
+            within,
+            self.spread(between, within),
         )
         for key, number in (("value", value), ("range", low), ("range", high)):
             check_physical(record, number, self.place(key))

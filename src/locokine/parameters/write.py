@@ -28,6 +28,8 @@ VALUE = re.compile(r"(?<![A-Za-z_])value:\s*(?P<value>[^,}]+)")
 STATUS = re.compile(r"(?<![A-Za-z_])status:\s*\w+")
 SOURCES = re.compile(r"(?<![A-Za-z_])source:\s*\[([^\]]*)\]")
 AFTER = re.compile(r";?\s*fitted to [^;]*; [^;]* before \(\w+\)")
+SPREAD = re.compile(r"spread:\s*\{[^{}]*\}")
+HELD = "spread: @"
 
 
 def write_values(folder: Path, values: Mapping[str, tuple[str, str]]) -> dict[str, Path]:
@@ -38,7 +40,7 @@ def write_values(folder: Path, values: Mapping[str, tuple[str, str]]) -> dict[st
     folder
         Of the library.
     values
-        OWNER.NAME → value with unit as text, and what to add to the note.
+        OWNER.NAME (or its spread, OWNER.NAME.between) → value with unit as text, and what to add to the note.
 
     Returns
     -------
@@ -100,6 +102,7 @@ def _scope(library: Library, owner: str) -> str:
 def _record(library: Library, scope: str, owner: str, name: str) -> Record:
     entry = library.entries(scope)["laws" if scope == "laws" else owner]
     found = {**entry.records, **entry.law_overrides}
+    found |= {item.name: item for record in found.values() for item in record.spreads()}
     if name not in found:
         raise InputError(owner, f"has no parameter '{name}'", "calibrate again with this library")
     return found[name]
@@ -107,6 +110,7 @@ def _record(library: Library, scope: str, owner: str, name: str) -> Record:
 
 def _changed(text: str, library: Library, scope: str, owner: str, name: str, value: str, why: str) -> str:
     record = _record(library, scope, owner, name)
+    name, _, part = name.partition(".")
     lines = text.splitlines(keepends=True)
     if scope == "laws":
         first, last = _block(lines, _find(lines, "parameters", 0, len(lines), 0), 2)
@@ -116,6 +120,8 @@ def _changed(text: str, library: Library, scope: str, owner: str, name: str, val
         head = _find(lines, owner, *entries, 2)
         first, last = _block(lines, head, 4)
         inner = _find(lines, "values", first, last, 4)
+        if part and (inner < 0 or _named(lines, name, *_block(lines, inner, 6), 6) is None):
+            raise InputError(owner, f"has its spread of {name} from elsewhere", "state it in the entry, then calibrate again")
         if inner < 0 or re.match(r"\s*values:\s*\{\s*\}", lines[inner]):
             at = inner if inner >= 0 else last
             new = ["    values:\n", *_own(record, name, value, why)]
@@ -127,7 +133,9 @@ def _changed(text: str, library: Library, scope: str, owner: str, name: str, val
     if span is None:
         raise InputError(f"{scope}.yaml", f"{name} was not found", "write it by hand")
     start, end = span
-    return "".join([*lines[:start], _rewritten("".join(lines[start:end]), record, value, why), *lines[end:]])
+    block = "".join(lines[start:end])
+    made = _respread(block, part, value, why) if part else _rewritten(block, record, value, why)
+    return "".join([*lines[:start], made, *lines[end:]])
 
 
 def _find(lines: list[str], name: str, first: int, last: int, indent: int) -> int:
@@ -169,12 +177,44 @@ def _own(record: Record, name: str, value: str, why: str) -> list[str]:
     ends = record.physical_low, record.physical_high
     bounds = "" if ends == usual else f", physical: [{', '.join(_bound(x, record.unit) for x in ends)}]"
     note = f"{record.note}; {why}" if record.note else why
+    if record.within:
+        bounds = f", within: {record.within:g}{bounds}"
     return [
         f"      {name}:\n",
         (f"          {{value: {value}{unit}, range: [{low}, {high}], distribution: {record.distribution}, "
         f"between: {record.between:g}{bounds}, status: calibrated, source: [{', '.join(_sources(record.source))}],\n"),
-        f'           note: "{_plain(note)}"}}\n',
+        f'           note: "{_plain(note)}"{_spread_text(record)}}}\n',
     ]
+
+
+def _spread_text(record: Record) -> str:
+    spread = record.spread
+    if spread is None:
+        return ""
+    ranges = "".join(
+        f"{key}: [{low:g}, {high:g}], " for key, (low, high) in (("between", spread.between), ("within", spread.within)) if high
+    )
+    source = f", source: [{', '.join(spread.source)}]" if spread.source else ""
+    return f',\n           spread: {{{ranges}status: {spread.status}{source}, note: "{_plain(spread.note)}"}}'
+
+
+def _respread(block: str, part: str, value: str, why: str) -> str:
+    """A record as written, with another spread, which is calibrated then."""
+    held = SPREAD.search(block)
+    number = re.compile(rf"(?<![A-Za-z_]){part}:\s*[\d.eE+-]+")
+    rest = SPREAD.sub(HELD, block, count=1)
+    if held is None or number.search(rest) is None or STATUS.search(held.group()) is None:
+        raise InputError(part, "has no value where it was looked for", "write it by hand")
+    text = STATUS.sub("status: calibrated", held.group(), count=1)
+    listed = SOURCES.search(text)
+    keys = tuple(key.strip() for key in listed.group(1).split(",") if key.strip()) if listed else ()
+    cited = f"source: [{', '.join(_sources(keys))}]"
+    text = SOURCES.sub(cited, text, count=1) if listed else text.replace("status: calibrated", f"status: calibrated, {cited}")
+    said = NOTE.search(text)
+    old = re.sub(rf";?\s*{part} fitted to [^;]*; [^;]* before \(\w+\)", "", said.group(1)).strip("; ") if said else ""
+    note = f'note: "{_plain(f"{old}; {part} {why}" if old else f"{part} {why}")}"'
+    text = NOTE.sub(note, text, count=1) if said else f"{text[:-1]}, {note}}}"
+    return number.sub(f"{part}: {value}", rest, count=1).replace(HELD, text)
 
 
 def _bound(x: float, unit: str) -> str:
@@ -197,9 +237,12 @@ def _rewritten(block: str, record: Record, value: str, why: str) -> str:
         old = AFTER.sub("", found.group(1)).strip("; ")
         return f'note: "{_plain(old + "; " + why if old else why)}"'
 
+    held = SPREAD.search(block)
+    block = SPREAD.sub(HELD, block, count=1)
     if VALUE.search(block) is None:
         raise InputError(record.name, "has no value where it was looked for", "write it by hand")
     block = VALUE.sub(f"value: {value}", block, count=1)
     block = STATUS.sub("status: calibrated", block, count=1)
     block = SOURCES.sub(f"source: [{', '.join(_sources(record.source))}]", block, count=1)
-    return NOTE.sub(note, block, count=1)
+    block = NOTE.sub(note, block, count=1)
+    return block if held is None else block.replace(HELD, held.group())

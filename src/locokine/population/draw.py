@@ -8,7 +8,6 @@ nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,8 @@ class Population:
     Attributes
     ----------
     names
-        "NAME" for hosts and laws, "line:LINE:NAME" for each line, "agent:AGENT:NAME" for each agent.
+        "NAME" for hosts and laws, "line:LINE:NAME" for each line, "agent:AGENT:NAME" for each agent, and
+        "lesion:I:NAME" for each lesion in which a value of its line is its own.
     values
         Shape (names, subjects), internal units.
     seed
@@ -59,21 +59,73 @@ def stream(seed: int, purpose: str, count: int) -> Array:
     return np.maximum(u, 1e-300)
 
 
-def quantiles(record: Record, u: Array) -> Array:
-    """Values of a parameter at uniform positions `u` between subjects."""
-    if record.between == 0.0 or record.distribution == "fixed":
-        return np.full(u.shape, record.value)
+def standing(seed: int, row: str, count: int, within: Array | float = 0.0) -> Array:
+    """Where subjects stand in a row of a population, standard normal; a lesion stands near its subject.
+
+    Parameters
+    ----------
+    seed, count
+        Of the streams, and how many subjects.
+    row
+        As in `Population.names`.
+    within
+        Share of the variance that lies between the lesions of one subject; of shape (n, 1) for several of them.
+
+    Returns
+    -------
+    ndarray
+        Shape (subjects,) or (n, subjects).
+    """
     from scipy.special import ndtri
 
-    z = np.clip(ndtri(u), -4.0, 4.0) * record.between
+    kind, _, name = (row if ":" in row else f"host::{row}").split(":")
+    own = np.asarray(ndtri(stream(seed, f"{'line' if kind == 'lesion' else kind}:{name}", count)))
+    if kind == "lesion":
+        mine = np.asarray(ndtri(stream(seed, row, count)))
+        own = np.sqrt(1.0 - np.asarray(within)) * own + np.sqrt(within) * mine
+    return np.clip(own, -4.0, 4.0)
+
+
+def spread(record: Record, centres: Array | float, between: Array | float, z: Array) -> Array:
+    """Values at standard normal places `z` around some medians, with a spread; shapes as NumPy broadcasts them."""
+    centres = np.asarray(centres, dtype=np.float64)
+    if record.distribution == "fixed" or not np.any(between):
+        shape = np.broadcast_shapes(centres.shape, np.shape(between), z.shape)
+        return np.broadcast_to(centres, shape).copy()
+    moved = z * between
     if record.distribution == "lognormal":
-        values = record.value * np.exp(z)
+        values = centres * np.exp(moved)
     elif record.distribution == "normal":
-        values = record.value + abs(record.value) * z
+        values = centres + np.abs(centres) * moved
     else:
-        odds = record.value / (1.0 - record.value) * np.exp(z)
+        odds = centres / (1.0 - centres) * np.exp(moved)
         values = odds / (1.0 + odds)
     return np.clip(values, record.physical_low, record.physical_high)
+
+
+def lesion_rows(experiment: Experiment, line: str, name: str) -> list[str]:
+    """Rows of a population for the lesions of a line, in which they have a value of their own."""
+    return [f"lesion:{i}:{name}" for i, plan in enumerate(experiment.protocol.lesions) if plan.line == line]
+
+
+def row_records(experiment: Experiment) -> dict[str, Record]:
+    """Row of a population → its record, in the order of the rows; without the switches."""
+    found: dict[str, Record] = {}
+    common = experiment.records()
+    for name in layout.parameter_names("host"):
+        if not name.startswith("switch_"):
+            found[name] = common[name]
+    for line in experiment.lines:
+        records = experiment.line_records(line)
+        found |= {f"line:{line}:{name}": records[name] for name in layout.parameter_names("line")}
+    for agent in experiment.protocol.agents:
+        records = experiment.agent_records(agent)
+        found |= {f"agent:{agent}:{name}": records[name] for name in layout.parameter_names("agent")}
+    for line in dict.fromkeys(plan.line for plan in experiment.protocol.lesions):
+        for name, record in experiment.line_records(line).items():
+            if record.within > 0.0:
+                found |= dict.fromkeys(lesion_rows(experiment, line, name), record)
+    return found
 
 
 def draw(experiment: Experiment, subjects: int | None = None) -> Population:
@@ -91,27 +143,16 @@ def draw(experiment: Experiment, subjects: int | None = None) -> Population:
     Population
     """
     count = experiment.subjects if subjects is None else subjects
-    names: list[str] = []
-    rows: list[Array] = []
-
-    def add(prefix: str, scope: str, records: Mapping[str, Record], wanted: tuple[str, ...]) -> None:
-        for name in wanted:
-            if name.startswith("switch_"):
-                on = experiment.switches.get(name.removeprefix("switch_"), True)
-                rows.append(np.full(count, 1.0 if on else 0.0))
-            else:
-                rows.append(quantiles(records[name], stream(experiment.seed, f"{scope}:{name}", count)))
-            names.append(prefix + name)
-
-    add("", "host", experiment.records(), layout.parameter_names("host"))
-    for line in experiment.lines:
-        add(f"line:{line}:", "line", experiment.line_records(line), layout.parameter_names("line"))
-    for agent in experiment.protocol.agents:
-        add(f"agent:{agent}:", "agent", experiment.agent_records(agent), layout.parameter_names("agent"))
-    values = np.array(rows).reshape(len(rows), count)
+    found = {
+        name: np.full(count, 1.0 if experiment.switches.get(name.removeprefix("switch_"), True) else 0.0)
+        for name in layout.parameter_names("host") if name.startswith("switch_")
+    }
+    for row, record in row_records(experiment).items():
+        found[row] = spread(record, record.value, record.between, standing(experiment.seed, row, count, record.within))
+    names, values = tuple(found), np.array(list(found.values())).reshape(len(found), count)
     if experiment.uncertainty:
         from locokine.population.uncertain import uncertain
 
-        values = uncertain(experiment, tuple(names), values, experiment.uncertainty)
-    return Population(tuple(names), values, experiment.seed)
+        values = uncertain(experiment, names, values, experiment.uncertainty)
+    return Population(names, values, experiment.seed)
 

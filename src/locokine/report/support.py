@@ -35,8 +35,9 @@ LINKS: dict[str, str] = {
     "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take"
     r"|radiation_.*|toxic_.*|seeding_rate",
     "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|volume_reflex|fever_.*|synthesis_fall|shock_ratio"
+    r"|sodium_retention|insensible_share|loss_rise"
     r"|death_rate|weight|plasma_.*|erythrocyte_volume|interstitial_volume|arterial_pressure|filtration_coefficient"
-    r"|lymph_(flow|most)|protein_(escape|loss)|intake|temperature|supportive_care|fluids_.*|endpoint_.*",
+    r"|lymph_(flow|most)|protein_(escape|loss)|intake|thirst_gain|temperature|supportive_care|fluids_.*|endpoint_.*",
 }
 """Link of the chain → names of its parameters (regular expressions; the first link that matches has it)."""
 
