@@ -27,18 +27,9 @@ LOCAL = {"it": [COURSE.format(route="intratumoural")]}
 SYSTEMIC = {"iv": [COURSE.format(route="intravenous")]}
 
 
-LAGS = {"untreated": "il2_auc"}
-"""What misses 1 % at the default step: the IL-2 that T cells make in an untreated tumour (a picomolar level, whose source and
-fluid are taken from the ends of half a step: 1.1 % against finer steps, 2.4 % against the stiff solver)."""
-
-
-def within_one_per_cent(found: dict[str, float], case: str = "") -> None:
-    """The issue's bound; what is known to miss it (`LAGS`) is an expected failure, and never misses 2.5 %."""
-    lags = LAGS.get(case, "nothing")
-    assert max((value for name, value in found.items() if lags not in name), default=0.0) < 0.01, found
-    assert max(found.values()) < 0.025, found
-    if max(found.values()) >= 0.01:
-        pytest.xfail(f"the default step misses 1 %: {found}")
+def within_one_per_cent(found: dict[str, float]) -> None:
+    """The issue's bound."""
+    assert max(found.values()) < 0.01, found
 
 
 def test_one_shell_is_the_well_mixed_lesion() -> None:
@@ -139,10 +130,13 @@ def difference(coarse: Opened, fine: Opened, until: float) -> dict[str, float]:
     return made
 
 
+STAY = {"endpoint_burden": "1e9 mm3"}
+"""Nobody is taken out: that happens at a grid point, and when it does is no error of what is integrated (a tumour that
+grows by 3 % per h has 2 % less area if its host leaves 40 min earlier)."""
 CASES: dict[str, dict[str, Any]] = {
-    "untreated": {"arms": {"untreated": []}},
-    "intratumoural": {"arms": LOCAL},
-    "intravenous": {"arms": SYSTEMIC},
+    "untreated": {"arms": {"untreated": []}, "overrides": STAY},
+    "intratumoural": {"arms": LOCAL, "overrides": STAY},
+    "intravenous": {"arms": SYSTEMIC, "overrides": STAY},
 }
 
 
@@ -152,8 +146,7 @@ def test_four_times_finer_steps_and_shells(case: str) -> None:
     made = {"follow_up": "16 days", "subjects": 16, "geometry": "shells", **CASES[case]}
     coarse = open_run(experiment(**made), chance=False)
     fine = open_run(experiment(shells=64, rim_shells=32, **made), accuracy=Accuracy().finer(4.0), chance=False)
-    found = difference(coarse, fine, 384.0)
-    within_one_per_cent(found, case)
+    within_one_per_cent(difference(coarse, fine, 384.0))
 
 
 @pytest.mark.parametrize("case", list(CASES))
@@ -163,15 +156,14 @@ def test_four_times_finer_steps_well_mixed(case: str) -> None:
     found = difference(
         open_run(made, chance=False), open_run(made, accuracy=Accuracy().finer(4.0), chance=False), 384.0
     )
-    within_one_per_cent(found, case)
+    within_one_per_cent(found)
 
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_errors_fall_with_the_step(case: str) -> None:
     """Steps four times finer leave at most a quarter of the error (second order leaves a sixteenth; the ridge blurs it).
 
-    From steps a quarter of the default on: at the default the IL-2 that T cells make is off by errors of both signs
-    (their number is too low, their arms too high) that partly cancel.
+    From steps a quarter of the default on: at the default errors of both signs partly cancel.
     """
     made = experiment(follow_up="16 days", subjects=16, **CASES[case])
     runs = [open_run(made, accuracy=Accuracy().finer(f), chance=False) for f in (4.0, 16.0, 64.0)]
@@ -238,8 +230,7 @@ def against_stiff(case: str, factor: float) -> dict[str, float]:
 @pytest.mark.parametrize("case", list(STIFF))
 def test_engine_against_a_stiff_solver(case: str) -> None:
     """Volume, IL-2 AUC and necrotic fraction within 1 % of scipy's BDF at a relative tolerance of 1e-4."""
-    found = against_stiff(case, 1.0)
-    within_one_per_cent(found, case)
+    within_one_per_cent(against_stiff(case, 1.0))
 
 
 @pytest.mark.slow

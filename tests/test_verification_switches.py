@@ -248,7 +248,7 @@ def test_node_and_secretion(opened: Opened, switch: str) -> None:
     def made(b: Any) -> np.ndarray:
         out = np.zeros(WIDTH)
         b.node.reshape(-1, len(layout.NODE_POOLS), WIDTH)[:, 2] = 1e4
-        body_pass.node_cells(b.node, b.host, plan.antigens, np.zeros(WIDTH), out)
+        body_pass.node_cells(b.node, b.body, b.host, plan.antigens, np.zeros(WIDTH), out, 0.0)
         view = b.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)
         view[:, layout.TISSUE_FIELDS.index("t_specific")] = 1e5
         view[:, 0] = 1e6

@@ -33,6 +33,19 @@ def mean_volume(blood: float, cleared: float) -> float:
 
 
 @law
+def met(blood: float, cleared: float, cells: float, entering: float) -> float:
+    """Cells that meet what clears the blood in a step, a mean number over it: of `cells` there are, and `entering` evenly.
+
+    Exact for z = cleared/blood held fixed: cells (1 - exp(-z))/z + entering (z - 1 + exp(-z))/z². Limit of small steps:
+    `cells`.
+    """
+    z = cleared / blood
+    first = 1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0))
+    second = 0.5 + z * (1.0 / 3.0 + z * (0.125 + z / 24.0))
+    return (cells * first + entering * second) / gain(z)
+
+
+@law
 def natural_killers(turnover: float, marrow: float, survival: float, occupied: float) -> tuple[float, float]:
     """Rates in 1/h at which the marrow makes blood NK cells (per normal number) and at which they are lost.
 

@@ -7,7 +7,7 @@ import numpy as np
 from locokine._jit import law, loop
 from locokine.biology import node as node_laws
 from locokine.biology import receptors, traffic
-from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax
+from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax, smallest
 from locokine.engine import couple
 from locokine.tissue.layout import (
     NODE,
@@ -52,19 +52,39 @@ def two_compartments(x, y, gained, k10, k12, k21, dt):
     return x2, y2, u * x2
 
 
+@law
+def stirred(x, gained, rate, dt):
+    """A stirred pool after `dt` and its mean amount: the same step for one pool; `gained` enters evenly, `rate` in 1/h."""
+    after = (x + gained) / (1.0 + dt * rate)
+    weight = 0.5 + 0.5 * x / (after + 1e-300)
+    after = (x + gained) / (1.0 + dt * weight * rate)
+    return after, weight * after
+
+
+@law
+def node_loss(p, d, amount, cells):
+    """Rate in 1/h at which an agent is lost in the node: degraded, and taken up by `cells` at its present `amount`."""
+    taken = d.potency_effector * receptors.uptake_coefficient(cells, p.uptake_most, p.uptake_kd, amount / p.node_volume)
+    return p.node_degradation * d.degradation_factor + taken / p.node_volume
+
+
 @loop
-def predict_plasma(pools, first, plasma, at, host, agent, rate, open_to, to_blood, to_lymph, dt):
+def predict_plasma(pools, first, plasma, at, host, agent, rate, into_node, cells, open_to, to_blood, to_lymph, dt):
     """Mean plasma concentration over the step if what leaves the lesions stays as it is: what their exchange is given.
 
     A lesion that saw the plasma of the beginning of the step would take up far too much after a bolus. `open_to` (mm³/h)
-    is the clearance of the lesions, `to_blood` and `to_lymph` what leaves them per h.
+    is the clearance of the lesions, `to_blood` and `to_lymph` what leaves them per h; the rest as for `pools_pass`.
     """
     for s in range(W):
         p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
-        out = p.node_flow / p.node_volume
-        held = (pools[first + A.node + s] + dt * to_lymph[s]) / (1.0 + dt * (out + p.node_degradation * d.degradation_factor))
+        cavity = p.peritoneum_survival * (1.0 - decay(p.peritoneum_absorption * dt)) * pools[first + A.peritoneum + s]
+        skin = p.subcutis_survival * (1.0 - decay(p.subcutis_absorption * dt)) * pools[first + A.subcutis + s]
+        out, there = p.node_flow / p.node_volume, pools[first + A.node + s]
+        lymph = dt * (to_lymph[s] + into_node[s]) + p.peritoneum_lymph * cavity + p.subcutis_lymph * skin
+        _, held = stirred(there, lymph, out + node_loss(p, d, there, cells[s]), dt)
+        direct = (1.0 - p.peritoneum_lymph) * cavity + (1.0 - p.subcutis_lymph) * skin
         _, _, mean = two_compartments(
-            pools[first + A.plasma + s], pools[first + A.peripheral + s], dt * (rate[s] + to_blood[s] + out * held),
+            pools[first + A.plasma + s], pools[first + A.peripheral + s], direct + dt * (rate[s] + to_blood[s] + out * held),
             (p.clearance * d.clearance_factor + open_to[s]) / p.central_volume, p.distribution_flow / p.central_volume,
             p.distribution_flow / p.peripheral_volume, dt,
         )
@@ -106,14 +126,8 @@ def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, ra
         # node: stirred volume rinsed by lymph
         there = pools[first + A.node + s]
         out = p.node_flow / p.node_volume
-        taken = d.potency_effector * receptors.uptake_coefficient(
-            cells[s], p.uptake_most, p.uptake_kd, there / p.node_volume
-        ) / p.node_volume
-        lost = p.node_degradation * d.degradation_factor + taken
-        here = (there + lymph) / (1.0 + dt * (out + lost))
-        weight = 0.5 + 0.5 * there / (here + 1e-300)
-        here = (there + lymph) / (1.0 + dt * weight * (out + lost))
-        mean = weight * here
+        lost = node_loss(p, d, there, cells[s])
+        here, mean = stirred(there, lymph, out + lost, dt)
         pools[first + A.node + s] = here
         mean_node[at + s] = mean / p.node_volume
         gained = direct + mean * out * dt
@@ -176,11 +190,13 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, r
 
     Memory is left by effectors that contract in blood and in tissue (`contracted`) alike.
 
-    Leaves behind which share of the cells that were activated in this step came from memory (`recalled`).
+    Leaves behind which share of the cells that were activated in this step came from memory (`recalled`), and how fast the
+    number of dividing cells grows (`node_growth`, 1/h).
     """
     for s in range(W):
         body[B.recalled + s] = 0.0
         body[B.activated + s] = 1e-6
+        body[B.node_growth + s] = 0.0
     for g in range(antigens):
         q = g * NODE
         for s in range(W):
@@ -205,25 +221,28 @@ def node_pass(node, naive_normal, antigen_total, body, host, antigens, homing, r
             egress = p.egress
             grown = relax(dividing, primed + recalled, egress + toxic, dt) * gain(divide * dt)
             node[q + N.dividing + s] = grown * decay(divide * grown / p.node_most * dt)
-            left = relax(0.0, egress * dividing, 0.0, dt)
-            blood = traffic.mean_volume(body[B.blood_volume + s], homing[s] * dt)
-            taken = homing[s] * dt / blood * effectors
-            stay = largest(effectors - taken, 0.0) * decay(toxic * dt)
+            body[B.node_growth + s] += (node[q + N.dividing + s] - dividing) / dt
+            left = egress * dividing * dt
+            cleared, blood = homing[s] * dt, body[B.blood_volume + s]
+            taken = cleared / blood * traffic.met(blood, cleared, effectors, left)
+            stay = largest(effectors + left - taken, 0.0) * decay(toxic * dt)
             dying = (1.0 - decay(p.contraction * dt)) * stay
-            node[q + N.effectors + s] = stay - dying + left + returned[g * W + s]
+            node[q + N.effectors + s] = stay - dying + returned[g * W + s]
             gone = node_laws.antigen_gone(antigen_total[g * W + s], p.memory_antigen_half)
             formed = p.switch_memory * p.memory_share * gone * (dying + contracted[g * W + s])
             node[q + N.memory + s] = memory * decay(p.memory_loss * dt) + formed
 
 
 @loop
-def node_cells(node, host, antigens, cells, made):
-    """Dividing T cells in the node, and the IL-2 that they make, amount per h."""
+def node_cells(node, body, host, antigens, cells, made, ahead):
+    """Dividing T cells in the node `ahead` h from now, as they have been growing, and the IL-2 that they make, amount per h."""
     for s in range(W):
         p = load_host(host, ZERO, s)
         cells[s] = 0.0
         for g in range(antigens):
             cells[s] += node[g * NODE + N.dividing + s]
+        grown = ahead * body[B.node_growth + s]
+        cells[s] += smallest(largest(grown, -0.5 * cells[s]), cells[s])
         made[s] = p.switch_endogenous * receptors.secretion(cells[s], p.secretion)
 
 

@@ -88,12 +88,13 @@ def fine_step(b, plan, time, h, weight, present):
             made[s] = 0.0
             around[s] = 0.0
         if g == 0:
-            body_pass.node_cells(b.node, b.host, plan.antigens, cells, made)
+            body_pass.node_cells(b.node, b.body, b.host, plan.antigens, cells, made, 0.5 * h / weight)
         ledger = b.ledger[g]
         for l in range(b.tissue.shape[0]):
             if time >= plan.implant_time[l]:
                 tissue_pass.outflow_pass(b.solute[l], g * plan.shells * SOL, plan.shells, lost, blood, lymph)
-        body_pass.predict_plasma(b.pools, g * POOLS, b.plasma, g * W, b.host, b.agent[g], b.rate[g], lost, blood, lymph, h)
+        body_pass.predict_plasma(b.pools, g * POOLS, b.plasma, g * W, b.host, b.agent[g], b.rate[g], made, cells, lost, blood,
+                                 lymph, h)
         for s in range(W):
             blood[s] = 0.0
             lymph[s] = 0.0

@@ -128,6 +128,7 @@ def infiltrate(b, plan, time):
         immune_step(b, plan, time, homing, STEP)
     for s in range(W):
         b.body[B.homing + s] = homing[s]
+        b.body[B.node_growth + s] = 0.0
         for l in range(b.tissue.shape[0]):
             for k in range(plan.shells):
                 b.tissue[l, k * SHELL + T.armed_rate + s] = 0.0

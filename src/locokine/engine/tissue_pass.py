@@ -248,7 +248,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
             o, q = k * SHELL, (k * antigens + g) * W
             for s in range(W):
                 p = load_host(host, ZERO, s)
-                blood = traffic.mean_volume(body[B.blood_volume + s], total_homing[s] * dt)
+                blood = body[B.blood_volume + s]
+                leaving = p.egress * node[g * NODE + N.dividing + s] * dt
                 cells = tcells[q + s]
                 noticed = p.presence_half * w[o + T.volume + s] / w[o + T.lesion_volume + s]
                 present = weight * w[o + T.viable + s] / (weight * w[o + T.viable + s] + noticed)
@@ -261,7 +262,8 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 leave = exits + dies + p.switch_cytotoxic * w[o + T.toxic_lymphocyte + s]
                 returned[g * W + s] += p.t_return * exits * cells * dt
                 contracted[g * W + s] += ((1.0 - p.t_return) * exits + dies) * cells * dt
-                arrives = w[o + T.homing + s] * here / blood
+                mean = traffic.met(blood, total_homing[s] * dt, here, leaving)
+                arrives = w[o + T.homing + s] * mean / blood
                 share = body[B.armed + s] + (1.0 - body[B.armed + s]) * remembered / (here + 1e-9)
                 w[o + T.right + s] += dt * arrives
                 w[o + T.il2 + s] += dt * arrives * share

@@ -57,7 +57,7 @@ BODY = (
 BODY_INPUTS = (
     "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed", "nk_taken", "fluid_taken",
     "protein_taken", "homing", "recalled", "activated", "helped", "carried", "plasma_answer", "protein_answer",
-    "toxic_regulatory", "toxic_lymphocyte",
+    "toxic_regulatory", "toxic_lymphocyte", "node_growth",
 )
 BODY_OUTPUTS = (
     "pressure", "svr", "cardiac_output", "temperature", "weight", "organ_leak", "oncotic", "haematocrit_ratio",
