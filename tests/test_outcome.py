@@ -258,9 +258,11 @@ def test_no_visit_within_follow_up_is_not_evaluable() -> None:
         (grades.hypoalbuminaemia, (3.5, 4.2), 0),
         (grades.hypoalbuminaemia, (2.2, 4.2), 2),
         (grades.hypoalbuminaemia, (1.1, 2.1), 2),
-        (grades.injection_site_reaction, (0.0, 0.1), 1),
-        (grades.injection_site_reaction, (0.1, 0.0), 2),
-        (grades.injection_site_reaction, (0.2, 1.0, 24.0), 3),
+        (grades.injection_site_reaction, (0.09, 23.0, 0.0, 23.0), 0),
+        (grades.injection_site_reaction, (0.1, 0.0, 0.0, 0.0), 1),
+        (grades.injection_site_reaction, (0.0, 24.0, 23.0, 0.0), 1),
+        (grades.injection_site_reaction, (0.0, 24.0, 24.0, 0.0), 2),
+        (grades.injection_site_reaction, (1.0, 48.0, 48.0, 24.0), 3),
     ],
 )
 def test_grades(function: object, arguments: tuple[float, ...], grade: int) -> None:
@@ -302,7 +304,7 @@ def test_fever_of_grade_four_lasts_more_than_a_day() -> None:
 def test_injection_site_grade_is_the_worst_over_injected_lesions() -> None:
     run = healthy_run(days=DAYS, lesions=("injected", "distant"))
     run.daily_lesion[LESION_AT["rim_leak"], 0, 12, 0] = 0.5
-    run.daily_lesion[LESION_AT["rim_oedema"], 1, 12, 0] = 0.5
+    run.daily_lesion[LESION_AT["rim_oedema"], 1, 12:14, 0] = 0.5
     plans = [LesionPlan(name, "sl2", "subcutis", cells=1e5) for name in run.lesions]
 
     def grade(*injected: str) -> int:
@@ -312,6 +314,10 @@ def test_injection_site_grade_is_the_worst_over_injected_lesions() -> None:
     assert grade("injected") == 1
     assert grade("injected", "distant") == 2
     assert grade() == 0
+    run.daily_lesion[LESION_AT["rim_oedema"], 1, 13, 0] = 0.0
+    assert grade("distant") == 0  # a bleb that is gone the next day
+    run.daily_lesion[LESION_AT["rim_oedema"], 1, :, 0] = 0.5
+    assert grade("distant") == 0  # no more than before treatment
     run.daily_lesion[LESION_AT["rim_perfusion"], 0, 20, 0] = 0.0
     assert grade("injected") == 1  # a single day without flow
     run.daily_lesion[LESION_AT["rim_perfusion"], 0, 20:22, 0] = 0.0

@@ -42,8 +42,11 @@ ALBUMIN_NORMAL = 4.2
 """Albumin in g/dL of the host for whom CTCAE's limits were made (middle of 3.5–5)."""
 SITE_LEAK = 0.10
 """Leak state of the host tissue around an injected lesion from which redness and warmth are seen (grade 1)."""
-SITE_OEDEMA = (0.05, 0.10)
-"""Fluid strain of that tissue (swelling relative to normal) from which the reaction is grade 1 and 2."""
+SITE_OEDEMA = (0.10, 0.20)
+"""Fluid strain of that tissue above its strain before the first injection (a growing tumour swells its surroundings as well)
+from which the reaction is grade 1 and 2, if it lasts: the fluid of an injection is not a reaction."""
+SITE_OEDEMA_HOURS = 24.0
+"""Hours that such swelling must have lasted."""
 SITE_PERFUSION = 0.05
 """Perfusion / normal below which host tissue around the lesion is ischaemic."""
 SITE_HOURS = 24.0
@@ -132,19 +135,19 @@ def hypoalbuminaemia(albumin: float, normal: float) -> float:
 
 
 @law
-def injection_site_reaction(oedema: float, leak: float, ischaemic_hours: float = 0.0) -> float:
+def injection_site_reaction(leak: float, swollen_hours: float, tense_hours: float, ischaemic_hours: float) -> float:
     """Grade 0–3 of the reaction of host tissue around an injected lesion (grade 4 is not simulated).
 
     Parameters
     ----------
-    oedema
-        Fluid strain of the rim relative to normal tissue.
     leak
         Leak state of the rim, 0–1.
+    swollen_hours, tense_hours
+        For how long the fluid strain of the rim has been above the first and the second of `SITE_OEDEMA`, h.
     ischaemic_hours
         For how long the perfusion of the rim has been below `SITE_PERFUSION` of normal (plugged vessels), h.
     """
-    swollen = oedema >= SITE_OEDEMA[1]
-    red = (leak >= SITE_LEAK) | (oedema >= SITE_OEDEMA[0]) | swollen
+    tense = tense_hours >= SITE_OEDEMA_HOURS
+    red = (leak >= SITE_LEAK) | (swollen_hours >= SITE_OEDEMA_HOURS) | tense
     ulcer = ischaemic_hours >= SITE_HOURS
-    return 3.0 * ulcer + (1.0 - 1.0 * ulcer) * (1.0 * red + 1.0 * swollen)
+    return 3.0 * ulcer + (1.0 - 1.0 * ulcer) * (1.0 * red + 1.0 * tense)

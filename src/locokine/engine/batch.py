@@ -379,6 +379,7 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         entered=zeros(agents, width), dosed=zeros(agents, width), ledger=zeros(agents, len(LEDGER), width),
         cure_draw=np.ascontiguousarray(draws["cure"][:, columns]), death_draw=draws["death"][columns],
         hot=zeros(width), ischaemic=zeros(lesions, width), injected=zeros(lesions, width), treated=zeros(width),
+        rim_before=zeros(lesions, width), swollen=zeros(lesions, 2, width),
         grade=zeros(len(grades.TERMS), width), worst=zeros(len(grades.TERMS), width),
         end_time=np.full(width, np.inf),
         course_over=zeros(1 + max((d.course for d in setting.arm.doses), default=0), width),

@@ -53,6 +53,8 @@ class Block(NamedTuple):
     hot: Array  # (WIDTH,) h above 40 degC
     ischaemic: Array  # (lesions, WIDTH) h without flow in the rim
     injected: Array  # (lesions, WIDTH) 1 once injected
+    rim_before: Array  # (lesions, WIDTH) fluid strain of the rim before the first injection
+    swollen: Array  # (lesions, 2, WIDTH) h that it has been above that by the limits of `grades.SITE_OEDEMA`
     treated: Array  # (WIDTH,) 1 once dosed
     grade: Array  # (terms, WIDTH) present toxicity grades
     worst: Array  # (terms, WIDTH) worst since the first dose

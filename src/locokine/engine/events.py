@@ -140,7 +140,12 @@ def grade_pass(b, plan, time, dt):
         for s in range(W):
             shut = 1.0 * (w[rim + T.perfusion + s] < grades.SITE_PERFUSION)
             b.ischaemic[l, s] = shut * (b.ischaemic[l, s] + dt)
-            site = grades.injection_site_reaction(w[rim + T.strain + s], w[rim + T.leak + s], b.ischaemic[l, s])
+            for i in range(2):
+                more = 1.0 * (w[rim + T.strain + s] - b.rim_before[l, s] >= grades.SITE_OEDEMA[i])
+                b.swollen[l, i, s] = more * (b.swollen[l, i, s] + dt)
+            site = grades.injection_site_reaction(
+                w[rim + T.leak + s], b.swollen[l, 0, s], b.swollen[l, 1, s], b.ischaemic[l, s]
+            )
             b.grade[4, s] = largest(b.grade[4, s], b.injected[l, s] * site)
     for s in range(W):
         alive = 1.0 * (b.end_time[s] >= time)
@@ -303,7 +308,15 @@ def inject_lesion(b, plan, l, agent, amount, volume, route, distance, points, s)
         w[o + T.fluid + s] += share[k] * volume
         set_free(b, plan, l, agent, k, s)
     lesion[L.fluid_injected + s] += (1.0 - around) * volume
-    b.injected[l, s] = 1.0
+    note_injected(b, plan, l, s)
+
+
+@part
+def note_injected(b, plan, l, s):
+    """A lesion is injected; what its rim was like before the first time stays noted."""
+    if b.injected[l, s] == 0.0:
+        b.rim_before[l, s] = b.tissue[l, plan.cores * SHELL + T.strain + s]
+        b.injected[l, s] = 1.0
 
 
 @part
@@ -329,7 +342,7 @@ def inject_artery(b, plan, l, agent, amount, s):
     b.entered[agent, s] += left
     b.ledger[agent, 2, s] += left
     b.plasma[np.uint64(agent) * W + s] = b.pools[np.uint64(agent) * POOLS + A.plasma + s] / p.central_volume
-    b.injected[l, s] = 1.0
+    note_injected(b, plan, l, s)
 
 
 @part

@@ -77,7 +77,8 @@ def _table() -> tuple[Threshold, ...]:
     albumin = f"albumin in g/dL, scaled to a normal of {grades.ALBUMIN_NORMAL:g}"
     rows += _rows("hypoalbuminaemia", albumin, "<", grades.ALBUMIN, CTCAE, ASSUMED)
     rows.append(Threshold("death", "event toxic_death", "occurs", 5, CTCAE, "definition"))
-    oedema, perfusion = "fluid strain of the rim", "perfusion of the rim / normal"
+    oedema = f"fluid strain of the rim above that before treatment, for {grades.SITE_OEDEMA_HOURS:g} h"
+    perfusion = "perfusion of the rim / normal"
     rows.append(Threshold(site, "leak state of the rim", f">= {grades.SITE_LEAK:g}", 1, _SIGNS, ASSUMED))
     rows += _rows(site, oedema, ">=", grades.SITE_OEDEMA, _SIGNS, ASSUMED)
     ulcer = f"< {grades.SITE_PERFUSION:g} for {grades.SITE_HOURS:g} h"
@@ -162,8 +163,10 @@ def injection_site_grades(run: ArmRun, first: int, injected: frozenset[str]) -> 
         oedema, leak, perfusion = (
             run.daily_lesion[_LESION[variable], i, first:] for variable in ("rim_oedema", "rim_leak", "rim_perfusion")
         )
-        shut = _hours_in_a_row(perfusion < grades.SITE_PERFUSION, run.daily_time[first:])
-        worst = np.maximum(worst, _worst(_on_arrays(grades.injection_site_reaction)(oedema, leak, shut)))
+        times, more = run.daily_time[first:], oedema - oedema[0]
+        swollen, tense = (_hours_in_a_row(more >= limit, times) for limit in grades.SITE_OEDEMA)
+        shut = _hours_in_a_row(perfusion < grades.SITE_PERFUSION, times)
+        worst = np.maximum(worst, _worst(_on_arrays(grades.injection_site_reaction)(leak, swollen, tense, shut)))
     if run.worst_grades is not None and injected:
         recorded = run.worst_grades[grades.TERMS.index("injection_site_reaction")]
         worst = np.maximum(worst, np.nan_to_num(recorded).astype(np.int64))
