@@ -29,7 +29,7 @@ class Accuracy:
     quiet: float = 2.0
     shortest: float = 1.0 / 60.0
     growth: float = 0.1
-    biology: float = 0.1
+    biology: float = 0.06
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:
