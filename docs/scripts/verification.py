@@ -114,7 +114,7 @@ def stiff() -> str:
 def meshes() -> str:
     """Steps and meshes against finer ones, each cause apart."""
     base, lines = Accuracy(), ["| case | what is coarse | " + " | ".join(HEADS) + " |", "|---" * 6 + "|"]
-    fields = ("longest", "shortest", "growth", "biology")
+    fields = ("longest", "quiet", "shortest", "growth", "biology")
     for case, arms in geometry.CASES.items():
         made = {"follow_up": "16 days", "subjects": 16, **arms}
         fine = open_run(experiment(**made), accuracy=base.finer(32.0), chance=False)
@@ -126,9 +126,9 @@ def meshes() -> str:
             error = geometry.difference(open_run(experiment(**made), accuracy=accuracy, chance=False), fine, 384.0)
             lines.append(f"| {case}, well mixed | {label} | " + " | ".join(f"{100 * error[c]:.1f} %" for c in COLUMNS) + " |")
         shells = {**made, "geometry": "shells"}
-        best = open_run(experiment(shells=64, rim_shells=16, **shells), accuracy=base.finer(4.0), chance=False)
-        for label, n, rim, factor in (("step and mesh (default)", 16, 4, 1.0), ("mesh", 16, 4, 4.0),
-                                      ("tumour shells", 16, 16, 4.0), ("rim shells", 64, 4, 4.0)):
+        best = open_run(experiment(shells=64, rim_shells=32, **shells), accuracy=base.finer(4.0), chance=False)
+        for label, n, rim, factor in (("step and mesh (default)", 16, 8, 1.0), ("mesh", 16, 8, 4.0),
+                                      ("tumour shells", 16, 32, 4.0), ("rim shells", 64, 8, 4.0)):
             run = open_run(experiment(shells=n, rim_shells=rim, **shells), accuracy=base.finer(factor), chance=False)
             error = geometry.difference(run, best, 384.0)
             lines.append(f"| {case}, shells | {label} | " + " | ".join(f"{100 * error[c]:.1f} %" for c in COLUMNS) + " |")

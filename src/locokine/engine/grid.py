@@ -1,8 +1,8 @@
 """The time grid, made before the run from the protocol: the same for all subjects of an arm.
 
 After each dose or implantation steps grow in proportion to the time since, from `biology` to `longest`, and are `quiet` once
-that is `SETTLED` h ago; each is two halves, in which the solutes take fine steps that grow in the same way from `shortest`. Every dose, implantation and output time is a grid
-point. The grid covers every possible dose: rules only skip doses.
+that is `SETTLED` h ago; each is two halves, in which the solutes take fine steps that grow in the same way from `shortest`.
+Every dose, implantation and output time is a grid point. The grid covers every possible dose: rules only skip doses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from locokine.errors import InputError
 
-
 SETTLED = 192.0
 """Time in h after a dose or an implantation from which nothing changes fast any more (the leak's memory is 90 h)."""
 
@@ -29,7 +28,7 @@ class Accuracy:
     quiet: float = 2.0
     shortest: float = 1.0 / 60.0
     growth: float = 0.1
-    biology: float = 0.1
+    biology: float = 0.06
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:
