@@ -28,6 +28,7 @@ from locokine.engine.grid import Accuracy
 from locokine.engine.run import ArmRun
 from locokine.engine.variables import BODY, FIELD, LESION, PLACES
 from locokine.population import Population, draw
+from locokine.population.draw import row_records
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.load import load
 from locokine.scenario.protocol import Arm, Dose
@@ -238,16 +239,13 @@ def random_population(made: Experiment, seed: int) -> Population:
     """Sixteen hosts whose every parameter lies anywhere in the 90 % range of its record."""
     names = draw(made, 1).names
     random = np.random.default_rng(seed)
-    shelves: dict[str, Mapping[str, Any]] = {"": made.records()}
-    shelves |= {f"line:{name}:": made.line_records(name) for name in made.lines}
-    shelves |= {f"agent:{name}:": made.agent_records(name) for name in made.protocol.agents}
+    records = row_records(made)
     rows = []
     for name in names:
         if name.startswith("switch_"):
             rows.append(np.ones(WIDTH))
             continue
-        prefix = next((p for p in shelves if p and name.startswith(p)), "")
-        record = shelves[prefix][name.removeprefix(prefix)]
+        record = records[name]
         low, high = record.low, record.high
         if record.distribution == "fixed" or low is None or high is None or not low < high:
             rows.append(np.full(WIDTH, record.value))

@@ -163,7 +163,7 @@ def test_the_shipped_library_is_complete() -> None:
 
 def test_every_reference_that_ships_is_used() -> None:
     library = load_library()
-    used = {key for record in library.records() for key in record.source}
+    used = {key for record in library.records() for key in record.cited}
     assert set(library.bibliography.references) == used
 
 

@@ -106,7 +106,7 @@ class Library:
 
     def cite(self, records: Sequence[Record]) -> list[str]:
         """Return the bibliography of some records, one line a reference."""
-        return self.bibliography.cite(key for record in records for key in record.source)
+        return self.bibliography.cite(key for record in records for key in record.cited)
 
     @property
     def digest(self) -> str:
@@ -354,7 +354,7 @@ def _mapping(block: Block, key: str, file: str, name: str) -> Block:
 
 def _check_sources(library: Library, raw: _Raw) -> None:
     for record in library.records():
-        for key in (*record.source, *(record.spread.source if record.spread else ())):
+        for key in record.cited:
             if key not in library.bibliography:
                 scope, _, owner = record.scope.partition(".")
                 file, line = _home(raw, scope, owner, record.name)

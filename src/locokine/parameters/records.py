@@ -81,6 +81,11 @@ class Record:
     within: float = 0.0
     spread: Spread | None = None
 
+    @property
+    def cited(self) -> tuple[str, ...]:
+        """Sources of value and spread."""
+        return tuple(dict.fromkeys((*self.source, *(self.spread.source if self.spread else ()))))
+
     def spreads(self) -> list[Record]:
         """The spreads that are uncertain, as records of their own: "NAME.between" and "NAME.within", without a unit."""
         if self.spread is None:
