@@ -19,13 +19,14 @@ from locokine.errors import InputError
 from locokine.histology import files, packing, paint, picture, readback, slide, stains
 from locokine.histology.counts import immune_densities, nucleus_diameter, profiles
 from locokine.histology.kinds import ABOUT, DEAD_KINDS, TUMOUR_KINDS, Kind, counted_depth
-from locokine.histology.patterns import PATTERNS
+from locokine.histology.patterns import PATTERNS, pattern_of
 from locokine.histology.picture import annotated, sheet
 from locokine.histology.populate import populate
 from locokine.histology.render import TILE, Painter, as_rgb
 from locokine.histology.scene import DESTROYED, PERFUSED, Scene
 from locokine.histology.section import PITCH, Tissue, cut
 from locokine.histology.state import TissueState, Track, read_state
+from locokine.parameters.library import HISTOLOGIES
 
 if TYPE_CHECKING:
     from locokine.results.result import Result
@@ -214,6 +215,12 @@ def test_placing_shrinks_rather_than_overlaps() -> None:
     assert np.all((x >= 8.0) & (x <= 16.0) & (y >= 8.0) & (y <= 16.0))
 
 
+def test_every_kind_of_tumour_of_the_library_can_be_drawn() -> None:
+    assert tuple(PATTERNS) == HISTOLOGIES
+    with pytest.raises(InputError, match="there is no pattern 'sarcoma'"):
+        pattern_of("sarcoma", "line")
+
+
 # ---------------------------------------------------------------------- stains
 def test_stains_obey_beer_and_lambert_and_separate_again() -> None:
     """Rounding to bytes moves a stain by at most a few thousandths of optical density at these amounts."""
@@ -224,7 +231,7 @@ def test_stains_obey_beer_and_lambert_and_separate_again() -> None:
     assert np.allclose(np.linalg.norm(rows, axis=1), 1.0)
     table = (10.0 ** (-np.arange(4096) / 1024.0)).astype(np.float32)
     out = np.empty((40, 40, 3), np.uint8)
-    paint.colour(amounts, rows, table, np.array(stains.WHITE, np.float32), out)
+    paint.colour(np.ascontiguousarray(np.moveaxis(amounts, 2, 0)), rows, table, np.array(stains.WHITE, np.float32), out)
     wanted = np.array(stains.WHITE) * 10.0 ** (-(amounts.astype(float) @ rows.astype(float)))
     assert np.abs(out - wanted).max() <= 1.2  # rounding, and a table of 1/1024
     back = readback.separate(out, stains.STAINS["he"])
@@ -248,6 +255,19 @@ def test_a_marker_is_where_its_cells_are(scene: Scene) -> None:
             found[k] = [brown[y - r : y + r + 1, x - r : x + r + 1].max() for x, y in zip(i[mine], j[mine], strict=True)]
         assert np.median(found[kind]) > 0.3, name
         assert np.median(found[Kind.MACROPHAGE]) < 0.15, name
+
+
+def test_glass_is_not_painted_but_looks_as_if_it_were(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squares at the edge of the tissue, in every kind of picture: those with nothing in them are filled in one go."""
+    for name in ("he", "cd8", "multiplex"):
+        painter = Painter(scene, stains.STAINS[name], 1.0)
+        places = [(float(x), float(y)) for x in range(-1900, 1900, 300) for y in (-1700, -1250, 0)]
+        bare = [painter._bare(*place, 128) for place in places]
+        assert 5 < sum(bare) < len(bare) - 5
+        quick = [painter.square(*place, 128) for place in places]
+        with monkeypatch.context() as patch:
+            patch.setattr(painter, "_bare", lambda *_: False)
+            assert all(np.array_equal(one, painter.square(*place, 128)) for one, place in zip(quick, places, strict=True))
 
 
 # ---------------------------------------------------------------------- files
