@@ -345,6 +345,8 @@ def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
     """Measures outside their tolerance: stated absolute and relative, and for counts twice their own sampling error."""
     wrong = []
     for measure in readback.MEASURES:
+        if measure.name == "interstitial_fraction" and true["necrotic_area"] > 0.7:
+            continue  # a share of living tumour, of which there is hardly any
         allowed = measure.absolute + measure.relative * true[measure.name]
         if measure.unit == "1/mm2":
             area = seen["rim_mm2"] if measure.name.endswith("rim") else seen["tumour_mm2"]
@@ -372,31 +374,55 @@ def test_what_is_read_from_a_slide_is_what_it_was_drawn_from(changes: dict[str, 
     assert abs(seen["erythrocyte_score"] - readback.score(true["erythrocyte_fraction"])) <= 1
 
 
-@pytest.mark.parametrize("name", ["carcinoma", "renal cell carcinoma", "melanoma"])
-def test_counting_holds_for_tumours_of_other_kinds(name: str) -> None:
-    """What is counted by marker. Fluid and necrosis are read too high in nests of pale or eosinophilic cells (documented)."""
-    parameters = PARAMETERS | {"cell_volume": 2.5e-6}
-    state = tissue(radius=0.5, cells=2e5, fluid=0.42, dead=0.02, hypoxic=0.3, pattern=PATTERNS[name], parameters=parameters)
-    made = scene_of(state)
-    wrong = within(readback.read_back(made, 2, (40, 4)), readback.drawn_from(made))
-    by_colour = ("oedema_fraction", "interstitial_fraction", "necrotic_area")
-    assert [text for text in wrong if not text.startswith(by_colour)] == []
+SIZES = {
+    "solid": 1.5, "lymphoma": 1.0, "mast cell": 1.4, "carcinoma": 2.2, "squamous carcinoma": 2.5, "renal cell carcinoma": 3.0,
+    "melanoma": 2.0, "mesothelioma": 2.0,
+}
+"""Volume of a cell, 1000 µm³ (what the library has, or near it)."""
+
+
+def any_state(name: str, seed: int) -> TissueState:
+    """A tumour of a kind in a state drawn at random: size of cells, dead tissue (half of them none), fluid, blood, flow, hypoxia."""
+    random = np.random.default_rng(seed)
+    volume, fluid = SIZES[name] * 1e-6 * random.uniform(0.75, 1.3), random.uniform(0.35, 0.72)
+    dead = float(random.choice([0.0, random.uniform(0.01, 0.15)]))
+    solid = max(0.96 - fluid - dead - random.uniform(0.0, 0.08), 0.05)
+    return tissue(
+        radius=1.2, cells=solid / volume, dead=dead, fluid=fluid, hypoxic=random.uniform(0.0, 0.5), blood=random.uniform(0.0, 0.012),
+        perfusion=random.uniform(0.2, 1.0), lymphocytes=random.uniform(5e3, 8e4), rim_fluid=random.uniform(0.17, 0.4),
+        pattern=PATTERNS[name], parameters=PARAMETERS | {"cell_volume": volume},
+    )
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_reading_holds_for_every_kind_of_tumour(name: str) -> None:
+    """States and seeds that the reader was not made on (thresholds and tolerances: seeds up to 302)."""
+    seed = 400 + list(PATTERNS).index(name)
+    made = populate(cut(any_state(name, seed), 4.0, seed, (432.0, -256.0, 1024.0, 512.0)), seed)
+    seen, true = readback.read_back(made, 1, (20, 20)), readback.drawn_from(made)
+    assert within(seen, true) == []
 
 
 def test_reading_holds_for_arms_and_days_of_a_run(small_result: Result) -> None:
-    """Every arm, during and after treatment: a strip from inside the tumour into the rim, all of it read."""
+    """Every arm, during and after treatment: a strip from inside the tumour into the rim, all of it read.
+
+    The same states are drawn as tumours of other kinds too, in turn. The reader was made on other days and subjects (0 to 2,
+    days 11, 14 and 16).
+    """
     checked, wrong = 0, []
+    kinds = ("lymphoma", "carcinoma", "lymphoma", "melanoma", "mast cell")
     for arm in small_result.arms:
-        for day in (11.0, 14.0) if arm != small_result.arms[1] else (9.0,):
-            subject = checked % 3
+        for day in (10.5, 13.0) if arm != small_result.arms[1] else (9.0,):
+            subject = 3 + checked % 3
             try:
                 state = read_state(small_result, arm, subject, day)
             except InputError:  # dead, or cured
                 continue
-            edge = 1000.0 * state.tumour_radius
+            kind = kinds[checked % len(kinds)]
+            state, edge = replace(state, pattern=PATTERNS[kind]), 1000.0 * state.tumour_radius
             made = slide.scene_of(state, window=(edge - 512.0, -256.0, 768.0, 512.0))
             seen, true = readback.read_back(made, 2, (20, 20)), readback.drawn_from(made)
-            wrong += [f"{arm}, subject {subject}, day {day:g}: {text}" for text in within(seen, true)]
+            wrong += [f"{arm}, subject {subject}, day {day:g}, {kind}: {text}" for text in within(seen, true)]
             checked += 1
     assert checked >= 8
     assert wrong == []

@@ -283,7 +283,7 @@ def _cell(
     elif what <= _APOPTOTIC:
         uneven = 0.82 + 0.36 * _hash(dice, k, 14)
         body_h = body_h * uneven * (1.0 - 0.35 * tone)
-        body_e = body_e * uneven + 0.13 * tone + look[what, 9] * _step(0.80, 1.0, q)
+        body_e = body_e * uneven + (0.05 + 0.7 * look[what, 4]) * tone + look[what, 9] * _step(0.80, 1.0, q)
         cleft = 1.0 - 0.32 * _step(0.15, 0.0, q2 - q)  # between neighbours that touch
         body_h, body_e = body_h * cleft, body_e * cleft
     e += there * (body_e - e)
