@@ -19,13 +19,14 @@ from locokine.errors import InputError
 from locokine.histology import files, packing, paint, picture, readback, slide, stains
 from locokine.histology.counts import immune_densities, nucleus_diameter, profiles
 from locokine.histology.kinds import ABOUT, DEAD_KINDS, TUMOUR_KINDS, Kind, counted_depth
-from locokine.histology.patterns import PATTERNS
+from locokine.histology.patterns import PATTERNS, pattern_of
 from locokine.histology.picture import annotated, sheet
 from locokine.histology.populate import populate
 from locokine.histology.render import TILE, Painter, as_rgb
 from locokine.histology.scene import DESTROYED, PERFUSED, Scene
 from locokine.histology.section import PITCH, Tissue, cut
 from locokine.histology.state import TissueState, Track, read_state
+from locokine.parameters.library import HISTOLOGIES
 
 if TYPE_CHECKING:
     from locokine.results.result import Result
@@ -214,6 +215,12 @@ def test_placing_shrinks_rather_than_overlaps() -> None:
     assert np.all((x >= 8.0) & (x <= 16.0) & (y >= 8.0) & (y <= 16.0))
 
 
+def test_every_kind_of_tumour_of_the_library_can_be_drawn() -> None:
+    assert tuple(PATTERNS) == HISTOLOGIES
+    with pytest.raises(InputError, match="there is no pattern 'sarcoma'"):
+        pattern_of("sarcoma", "line")
+
+
 # ---------------------------------------------------------------------- stains
 def test_stains_obey_beer_and_lambert_and_separate_again() -> None:
     """Rounding to bytes moves a stain by at most a few thousandths of optical density at these amounts."""
@@ -224,7 +231,7 @@ def test_stains_obey_beer_and_lambert_and_separate_again() -> None:
     assert np.allclose(np.linalg.norm(rows, axis=1), 1.0)
     table = (10.0 ** (-np.arange(4096) / 1024.0)).astype(np.float32)
     out = np.empty((40, 40, 3), np.uint8)
-    paint.colour(amounts, rows, table, np.array(stains.WHITE, np.float32), out)
+    paint.colour(np.ascontiguousarray(np.moveaxis(amounts, 2, 0)), rows, table, np.array(stains.WHITE, np.float32), out)
     wanted = np.array(stains.WHITE) * 10.0 ** (-(amounts.astype(float) @ rows.astype(float)))
     assert np.abs(out - wanted).max() <= 1.2  # rounding, and a table of 1/1024
     back = readback.separate(out, stains.STAINS["he"])
@@ -248,6 +255,19 @@ def test_a_marker_is_where_its_cells_are(scene: Scene) -> None:
             found[k] = [brown[y - r : y + r + 1, x - r : x + r + 1].max() for x, y in zip(i[mine], j[mine], strict=True)]
         assert np.median(found[kind]) > 0.3, name
         assert np.median(found[Kind.MACROPHAGE]) < 0.15, name
+
+
+def test_glass_is_not_painted_but_looks_as_if_it_were(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squares at the edge of the tissue, in every kind of picture: those with nothing in them are filled in one go."""
+    for name in ("he", "cd8", "multiplex"):
+        painter = Painter(scene, stains.STAINS[name], 1.0)
+        places = [(float(x), float(y)) for x in range(-1900, 1900, 300) for y in (-1700, -1250, 0)]
+        bare = [painter._bare(*place, 128) for place in places]
+        assert 5 < sum(bare) < len(bare) - 5
+        quick = [painter.square(*place, 128) for place in places]
+        with monkeypatch.context() as patch:
+            patch.setattr(painter, "_bare", lambda *_: False)
+            assert all(np.array_equal(one, painter.square(*place, 128)) for one, place in zip(quick, places, strict=True))
 
 
 # ---------------------------------------------------------------------- files
@@ -325,6 +345,8 @@ def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
     """Measures outside their tolerance: stated absolute and relative, and for counts twice their own sampling error."""
     wrong = []
     for measure in readback.MEASURES:
+        if measure.name == "interstitial_fraction" and true["necrotic_area"] > 0.7:
+            continue  # a share of living tumour, of which there is hardly any
         allowed = measure.absolute + measure.relative * true[measure.name]
         if measure.unit == "1/mm2":
             area = seen["rim_mm2"] if measure.name.endswith("rim") else seen["tumour_mm2"]
@@ -352,31 +374,55 @@ def test_what_is_read_from_a_slide_is_what_it_was_drawn_from(changes: dict[str, 
     assert abs(seen["erythrocyte_score"] - readback.score(true["erythrocyte_fraction"])) <= 1
 
 
-@pytest.mark.parametrize("name", ["carcinoma", "renal cell carcinoma", "melanoma"])
-def test_counting_holds_for_tumours_of_other_kinds(name: str) -> None:
-    """What is counted by marker. Fluid and necrosis are read too high in nests of pale or eosinophilic cells (documented)."""
-    parameters = PARAMETERS | {"cell_volume": 2.5e-6}
-    state = tissue(radius=0.5, cells=2e5, fluid=0.42, dead=0.02, hypoxic=0.3, pattern=PATTERNS[name], parameters=parameters)
-    made = scene_of(state)
-    wrong = within(readback.read_back(made, 2, (40, 4)), readback.drawn_from(made))
-    by_colour = ("oedema_fraction", "interstitial_fraction", "necrotic_area")
-    assert [text for text in wrong if not text.startswith(by_colour)] == []
+SIZES = {
+    "solid": 1.5, "lymphoma": 1.0, "mast cell": 1.4, "carcinoma": 2.2, "squamous carcinoma": 2.5, "renal cell carcinoma": 3.0,
+    "melanoma": 2.0, "mesothelioma": 2.0,
+}
+"""Volume of a cell, 1000 µm³ (what the library has, or near it)."""
+
+
+def any_state(name: str, seed: int) -> TissueState:
+    """A tumour of a kind in a state drawn at random: size of cells, dead tissue (half of them none), fluid, blood, flow, hypoxia."""
+    random = np.random.default_rng(seed)
+    volume, fluid = SIZES[name] * 1e-6 * random.uniform(0.75, 1.3), random.uniform(0.35, 0.72)
+    dead = float(random.choice([0.0, random.uniform(0.01, 0.15)]))
+    solid = max(0.96 - fluid - dead - random.uniform(0.0, 0.08), 0.05)
+    return tissue(
+        radius=1.2, cells=solid / volume, dead=dead, fluid=fluid, hypoxic=random.uniform(0.0, 0.5), blood=random.uniform(0.0, 0.012),
+        perfusion=random.uniform(0.2, 1.0), lymphocytes=random.uniform(5e3, 8e4), rim_fluid=random.uniform(0.17, 0.4),
+        pattern=PATTERNS[name], parameters=PARAMETERS | {"cell_volume": volume},
+    )
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_reading_holds_for_every_kind_of_tumour(name: str) -> None:
+    """States and seeds that the reader was not made on (thresholds and tolerances: seeds up to 302)."""
+    seed = 400 + list(PATTERNS).index(name)
+    made = populate(cut(any_state(name, seed), 4.0, seed, (432.0, -256.0, 1024.0, 512.0)), seed)
+    seen, true = readback.read_back(made, 1, (20, 20)), readback.drawn_from(made)
+    assert within(seen, true) == []
 
 
 def test_reading_holds_for_arms_and_days_of_a_run(small_result: Result) -> None:
-    """Every arm, during and after treatment: a strip from inside the tumour into the rim, all of it read."""
+    """Every arm, during and after treatment: a strip from inside the tumour into the rim, all of it read.
+
+    The same states are drawn as tumours of other kinds too, in turn. The reader was made on other days and subjects (0 to 2,
+    days 11, 14 and 16).
+    """
     checked, wrong = 0, []
+    kinds = ("lymphoma", "carcinoma", "lymphoma", "melanoma", "mast cell")
     for arm in small_result.arms:
-        for day in (11.0, 14.0) if arm != small_result.arms[1] else (9.0,):
-            subject = checked % 3
+        for day in (10.5, 13.0) if arm != small_result.arms[1] else (9.0,):
+            subject = 3 + checked % 3
             try:
                 state = read_state(small_result, arm, subject, day)
             except InputError:  # dead, or cured
                 continue
-            edge = 1000.0 * state.tumour_radius
+            kind = kinds[checked % len(kinds)]
+            state, edge = replace(state, pattern=PATTERNS[kind]), 1000.0 * state.tumour_radius
             made = slide.scene_of(state, window=(edge - 512.0, -256.0, 768.0, 512.0))
             seen, true = readback.read_back(made, 2, (20, 20)), readback.drawn_from(made)
-            wrong += [f"{arm}, subject {subject}, day {day:g}: {text}" for text in within(seen, true)]
+            wrong += [f"{arm}, subject {subject}, day {day:g}, {kind}: {text}" for text in within(seen, true)]
             checked += 1
     assert checked >= 8
     assert wrong == []

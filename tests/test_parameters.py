@@ -76,6 +76,24 @@ def test_an_entry_inherits_data_and_values_through_two_generations(tmp_path: Pat
     assert made.lines["epsilon"].records["doubling"].scope == "lines.epsilon"
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("carcinome", "unknown kind of tumour 'carcinome': did you mean"),
+        ("[solid]", "unknown kind of tumour ['solid']: use one of: solid, lymphoma"),
+        ("3", "unknown kind of tumour 3: use one of"),
+    ],
+)
+def test_an_unknown_kind_of_tumour_is_told_where_it_stands(tmp_path: Path, kind: str, told: str) -> None:
+    """Where it is written, not where it is inherited, and when the library is read, not when a slide is wanted."""
+    lines = small_library.LINES + f"  delta: {{inherits: beta, meta: {{histology: {kind}}}}}\n  epsilon: {{inherits: delta}}\n"
+    with pytest.raises(InputError) as caught:
+        load_library([small_library.write(tmp_path, lines=lines)], builtin=False)
+    assert "delta.meta.histology" in str(caught.value.place)
+    assert "line 10" in str(caught.value.place)
+    assert told in f"{caught.value.problem}: {caught.value.remedy}"
+
+
 def test_a_folder_adds_to_another(tmp_path: Path, library: Library) -> None:
     base, mine = small_library.write(tmp_path / "base"), tmp_path / "mine"
     mine.mkdir()

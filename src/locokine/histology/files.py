@@ -170,11 +170,26 @@ def _paint(painter: Painter, frame: Frame, threads: int, spool: IO[bytes]) -> tu
 
 
 def _packed(tile: Picture) -> bytes:
-    """A tile as differences along its rows (predictor 2 of TIFF), deflated by runs: twice as fast as by searching."""
+    """A tile as differences along its rows (predictor 2 of TIFF), deflated without searching, which takes half as long again.
+
+    Where neighbours are alike (glass) by runs, else by the frequency of bytes alone.
+    """
     differences = tile.copy()
     differences[:, 1:] -= tile[:, :-1]
-    packer = zlib.compressobj(PACKING, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    alike = np.count_nonzero(differences) < 0.6 * differences.size
+    packer = zlib.compressobj(PACKING, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE if alike else zlib.Z_HUFFMAN_ONLY)
     return packer.compress(differences.tobytes()) + packer.flush()
+
+
+def _tiles_of(level: Picture) -> Iterator[bytes]:
+    """A level of the pyramid in packed tiles, plane by plane where it has planes; filled up with its last rows and columns."""
+    planes = [level] if level.shape[2] == 3 else [level[..., c] for c in range(level.shape[2])]
+    for plane in planes:
+        for row in range(0, plane.shape[0], TILE):
+            for column in range(0, plane.shape[1], TILE):
+                part = plane[row : row + TILE, column : column + TILE]
+                short = ((0, TILE - part.shape[0]), (0, TILE - part.shape[1]), *((0, 0),) * (part.ndim - 2))
+                yield _packed(np.pad(part, short, mode="edge"))
 
 
 def _halved(level: Picture) -> Picture:
@@ -238,11 +253,11 @@ def _write_levels(
         for i, level in enumerate(levels):
             size = frame.pixel * 2 ** (i + 1)
             tiff.write(
-                np.moveaxis(level, 2, 0) if fluorescent else level,
+                _tiles_of(level),
+                shape=(channels, *level.shape[:2]) if fluorescent else level.shape,
+                dtype=np.uint8,
                 subfiletype=1,
                 resolution=(1e4 / size, 1e4 / size),
-                compressionargs={"level": PACKING},
-                maxworkers=1,
                 metadata=None,
                 **common,
             )

@@ -68,17 +68,21 @@ def lay(
 
 @_LOOP
 def colour(amounts, vectors, table, white, out):
-    """RGB of amounts of stain by Beer and Lambert's law: white × 10^(-amounts · vectors)."""
-    height, width, stains = amounts.shape
-    last = table.size - 1
-    for j in range(height):
-        for i in range(width):
-            for c in range(3):
-                density = np.float32(0.0)
-                for s in range(stains):
-                    density += amounts[j, i, s] * vectors[s, c]
-                place = min(max(int(density * 1024.0 + 0.5), 0), last)
-                out[j, i, c] = np.uint8(white[c] * table[place] + 0.5)
+    """RGB of amounts of stain, shape (stains, rows, columns), by Beer and Lambert's law: white × 10^(-amounts · vectors).
+
+    `table` holds 10^(-i / 1024) for i to 4095.
+    """
+    stains, height, width = amounts.shape
+    fine, half = np.float32(1024.0), np.float32(0.5)
+    third = stains - 1  # of two stains the second is taken again and counts for nothing
+    there = np.float32(1024.0 if stains > 2 else 0.0)
+    for k in range(3):
+        a, b, c, full = fine * vectors[0, k], fine * vectors[1, k], there * vectors[third, k], white[k]
+        for j in range(height):
+            for i in range(width):
+                density = a * amounts[0, j, i] + b * amounts[1, j, i] + c * amounts[third, j, i] + half
+                place = np.uint32(min(max(density, np.float32(0.0)), np.float32(4095.0)))
+                out[j, i, k] = np.uint8(np.int32(full * table[place] + half))
 
 
 @_LOOP
@@ -96,30 +100,36 @@ def halve(tile, out):
 
 
 @_LOOP
-def soften(sharp, taps, channels, line, out):
+def soften(sharp, taps, channels, line, wide, out):
     """Blur of a lens: `sharp` (n + 2 m, (n + 2 m) channels) into `out` (n, n channels), m = len(taps) - 1.
 
     `taps` are weights, in 256ths, of 0, 1, ... m pixels to either side, along columns and then along rows; light is what
-    adds. `line` is room for a row.
+    adds. `line` and `wide` are room for a row each. All are whole numbers below 2^24, which single precision holds exactly, and
+    places are counted without sign, so that no one asks whether they are below 0: the loops become vectors.
     """
     height, width = out.shape
     m = taps.size - 1
+    half, scale = np.float32(32768.0), np.float32(1.0 / 65536.0)
     for j in range(height):
+        here = np.uint64(j + m)
         for i in range(line.size):
-            line[i] = taps[0] * np.int32(sharp[j + m, i])
+            line[np.uint64(i)] = taps[0] * np.float32(sharp[here, np.uint64(i)])
         for d in range(1, m + 1):
+            weight = taps[d]
+            above, below = np.uint64(j + m - d), np.uint64(j + m + d)
             for i in range(line.size):
-                line[i] += taps[d] * (np.int32(sharp[j + m - d, i]) + np.int32(sharp[j + m + d, i]))
-        if m == 1:
-            first, second = taps[0], taps[1]
+                at = np.uint64(i)
+                line[at] += weight * (np.float32(sharp[above, at]) + np.float32(sharp[below, at]))
+        row, far = np.uint64(j), np.uint64(m * channels)
+        for i in range(width):
+            at = np.uint64(i)
+            wide[at] = taps[0] * line[at + far] + half
+        for d in range(1, m + 1):
+            weight = taps[d]
+            left, right = np.uint64((m - d) * channels), np.uint64((m + d) * channels)
             for i in range(width):
-                at = i + channels
-                total = first * line[at] + second * (line[at - channels] + line[at + channels])
-                out[j, i] = np.uint8((total + np.int32(32768)) >> np.int32(16))
-        else:
-            for i in range(width):
-                at = i + m * channels
-                total = taps[0] * line[at] + np.int32(32768)
-                for d in range(1, m + 1):
-                    total += taps[d] * (line[at - d * channels] + line[at + d * channels])
-                out[j, i] = np.uint8(total >> np.int32(16))
+                at = np.uint64(i)
+                wide[at] += weight * (line[at + left] + line[at + right])
+        for i in range(width):
+            at = np.uint64(i)
+            out[row, at] = np.uint8(np.int32(wide[at] * scale))

@@ -31,6 +31,10 @@ EDGE = 4
 """Pixels along the border of a field that filters make unsafe."""
 COARSE = 4
 """Pixels per side of the blocks in which whole areas are judged (2 µm)."""
+CELL = 3.0
+"""Standard deviation of the view in which a place is judged living or dead, in blocks (6 µm)."""
+FLUID, CYTOPLASM, CLEFT = 0.06, 0.24, 0.045
+"""Optical density of fluid with a little protein, of cytoplasm where a field shows too little of it, and of fluid between fibres."""
 SCORES = (0.002, 0.01, 0.03)
 """Volume fractions of extravasated erythrocytes from which the score is 1, 2 and 3 (assumed)."""
 
@@ -50,10 +54,10 @@ class Measure:
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("oedema_fraction", "1", "fluid above that at rest / tumour with the swelling of its rim", 0.07, 0.0),
-    Measure("interstitial_fraction", "1", "fluid between cells / living tumour", 0.08, 0.0),
-    Measure("necrotic_area", "1", "dead tumour / tumour", 0.06, 0.0),
-    Measure("hypoxic_fraction", "1", "pimonidazole-positive / living tumour cells", 0.08, 0.0),
+    Measure("oedema_fraction", "1", "fluid above that at rest / tumour with the swelling of its rim", 0.08, 0.0),
+    Measure("interstitial_fraction", "1", "fluid between cells / living tumour", 0.05, 0.0),
+    Measure("necrotic_area", "1", "dead tumour / tumour", 0.05, 0.05),
+    Measure("hypoxic_fraction", "1", "pimonidazole-positive / living tumour cells", 0.06, 0.12),
     Measure("vessel_density", "1/mm2", "CD31-positive vessels per area of tumour", 2.0, 0.10),
     Measure("cd8_centre", "1/mm2", "CD8-positive cells per area of tumour", 2.0, 0.12),
     Measure("cd8_rim", "1/mm2", "CD8-positive cells per area of the rim of host tissue", 2.0, 0.12),
@@ -194,14 +198,14 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     lumen: Mask = np.asarray(ndimage.binary_dilation(vessel, iterations=2), dtype=bool)
     blood = (he[..., 2] > 0.13) & ~lumen
     nuclei = he[..., 0] > 0.24
-    smooth = [ndimage.gaussian_filter(he[..., stain], 1.5) for stain in (0, 1)]  # without the grain of cytoplasm
-    pale = (smooth[1] < 0.125) & (smooth[0] < 0.08) & (he[..., 2] < 0.10)
-    dead = np.zeros_like(pale) if cavity else _necrotic(he, nuclei) & field.tumour
+    dead = np.zeros_like(nuclei) if cavity else _necrotic(he, nuclei) & field.tumour
     # ghosts and living cells mix at the border of necrosis: fluid is measured a cell away from it
     border: Mask = np.asarray(ndimage.maximum_filter(dead, size=8 * COARSE), dtype=bool)
     living = field.tumour & ~border & ~lumen
+    near: Mask = np.asarray(ndimage.maximum_filter(nuclei, size=17), dtype=bool)
+    pale = _pale(he, living & near & ~nuclei)
     host = field.rim & ~lumen
-    cleft = (he[..., 1] < 0.105) & (he[..., 0] < 0.08) & (he[..., 2] < 0.10)  # thin collagen is paler than cytoplasm
+    cleft = _clefts(he, host)
     positive, negative = _hypoxic(pictures["pimonidazole"], field.tumour & ~dead)
     return {
         "tumour": float(field.tumour.sum()) * size**2,
@@ -221,14 +225,43 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     }
 
 
+def _pale(he: Image, cytoplasm: Mask) -> Mask:
+    """Where there is fluid: paler than about two thirds of the way from fluid to the cytoplasm around nuclei of this very field.
+
+    Cytoplasm is dense and blue in a lymphoma and nearly clear in a renal cell carcinoma, so no one threshold does for both.
+    """
+    density = ndimage.gaussian_filter(he[..., 0] + he[..., 1], 1.0)  # without the grain of cytoplasm
+    clear = he[..., 2] < 0.10
+    seen = density[cytoplasm & clear & (density > 0.11)]
+    level = float(np.median(seen)) if seen.size > 2000 else CYTOPLASM
+    return (density < np.clip(FLUID + 0.65 * (level - FLUID), 0.10, 0.20)) & clear
+
+
+def _clefts(he: Image, host: Mask) -> Mask:
+    """Fluid between fibres: paler than two fifths of the way from fluid to the fibres around, which are thin in fat and dense in skin."""
+    eosin = he[..., 1]
+    clear = (he[..., 0] < 0.08) & (he[..., 2] < 0.10)
+    fibres = host & (he[..., 0] < 0.20) & (he[..., 2] < 0.10) & (eosin > 0.10)
+    seen = ndimage.gaussian_filter(_coarse(fibres), 7.5) + 1e-3
+    level = np.maximum(ndimage.gaussian_filter(_coarse(eosin * fibres), 7.5) / seen, 0.12)
+    return (eosin < np.kron(CLEFT + 0.40 * (level - CLEFT), np.ones((COARSE, COARSE), dtype=np.float32))) & clear
+
+
 def _necrotic(he: Image, nuclei: Mask) -> Mask:
-    """Where tissue is eosinophilic over some 20 µm and has no whole nuclei (dust of broken ones does not count)."""
+    """Where tissue is eosinophilic over some 20 µm and has no whole nuclei (dust of broken ones does not count).
+
+    First how dead each place looks, from 0 to 1: cytoplasm between the nuclei of large cells is 0 as nuclei are, though it is
+    more eosinophilic than they. (Taken for dead tissue it made necrosis too large, and what was left of such tumours too
+    pale.) Then what holds for most of a neighbourhood, so that borders lie where one turns into the other, whatever the
+    living look like.
+    """
     pyknotic = ndimage.gaussian_filter(he[..., 0], 2.5) > 0.52  # shrunken and dark all through, as the dead are
     whole = _coarse(ndimage.binary_opening(nuclei & ~pyknotic, iterations=3))
     seen = he[..., 2] < 0.13  # erythrocytes take eosin too
-    bare = ndimage.gaussian_filter(_coarse(seen), 3.0) + 1e-3
-    eosin = ndimage.gaussian_filter(_coarse(np.minimum(he[..., 1], 0.4) * seen), 3.0) / bare
-    dead = (eosin - 0.75 * ndimage.gaussian_filter(whole, 3.0)) > 0.13
+    bare = ndimage.gaussian_filter(_coarse(seen), CELL) + 1e-3
+    eosin = ndimage.gaussian_filter(_coarse(np.minimum(he[..., 1], 0.4) * seen), CELL) / bare
+    looks = np.clip((eosin - 0.5 * ndimage.gaussian_filter(whole, CELL) - 0.115) / 0.09, 0.0, 1.0)
+    dead = ndimage.gaussian_filter(looks, 2.0) > 0.5
     return np.kron(dead, np.ones((COARSE, COARSE), dtype=bool))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -107,8 +107,8 @@ class Painter:
         sigma = LENS / pixel
         reach = np.arange(int(np.ceil(2.2 * sigma)) + 1) if sigma > 0.2 else np.arange(1)
         taps = np.exp(-0.5 * (reach / max(sigma, 0.2)) ** 2)
-        self.taps = np.round(256.0 * taps / (2.0 * taps.sum() - taps[0])).astype(np.int32)
-        self.taps[0] = 256 - 2 * self.taps[1:].sum()
+        self.taps = np.round(256.0 * taps / (2.0 * taps.sum() - taps[0])).astype(np.float32)
+        self.taps[0] = 256.0 - 2.0 * self.taps[1:].sum()
         self.textures = _textures()
 
     @property
@@ -117,7 +117,7 @@ class Painter:
         return len(self.stain.channels)
 
     def amounts(self, left: float, top: float, n: int) -> list[NDArray[np.float32]]:
-        """Amounts of stain on a square of n × n pixels with its corner at (left, top) µm: one array, or one per marker."""
+        """Amounts of stain on a square of n × n pixels, corner at (left, top) µm: one array (stains, n, n), or one per marker."""
         v, pixel = self.scene.vessels, self.pixel
         xs, ys = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
         dye.warp(left, top, n, pixel, self.textures[1], xs, ys)
@@ -129,13 +129,13 @@ class Painter:
         (near, second, own), (red, _, red_own), (wall, _, wall_own) = found
         layers, vessels = (near, second, own, red, red_own, wall, wall_own), (v.status, v.short)
         if not self.stain.markers:
-            out = np.empty((n, n, 3), np.float32)
+            out = np.empty((3, n, n), np.float32)
             shares = self.between, self.stroma
             dye.stain_he(left, n, pixel, xs, ys, layers, self.maps, shares, self.profiles, vessels, self.look, self.textures, out)
             return [out]
         made = []
         for marker in self.stain.markers:
-            out = np.empty((n, n, 2), np.float32)
+            out = np.empty((2, n, n), np.float32)
             dye.stain_marker(
                 left, n, pixel, xs, ys, layers, self.maps, self.profiles, vessels, self._flag(marker), self.look, marker.recipe(),
                 marker.vessels, self.textures, out,
@@ -167,27 +167,43 @@ class Painter:
 
     def square(self, left: float, top: float, n: int = TILE) -> Picture:
         """Picture of n × n pixels with its corner at (left, top) µm, shape (n, n, channels)."""
+        if self._bare(left, top, n):
+            return np.repeat(np.repeat(self.glass, n, axis=0), n, axis=1)
         m = self.taps.size - 1
         sharp = self._sharp(left - m * self.pixel, top - m * self.pixel, n + 2 * m)
         if not m:
             return sharp
         out = np.empty((n, n, self.channels), np.uint8)
         rows = sharp.reshape(n + 2 * m, -1)
-        paint.soften(rows, self.taps, self.channels, np.empty(rows.shape[1], np.int32), out.reshape(n, -1))
+        room = np.empty((2, rows.shape[1]), np.float32)
+        paint.soften(rows, self.taps, self.channels, room[0], room[1], out.reshape(n, -1))
         return out
+
+    def _bare(self, left: float, top: float, n: int) -> bool:
+        """Whether there is nothing but glass on a square and around it, as far as outlines are moved."""
+        s, edge = self.scene.section, 4
+        width = n * self.pixel
+        low = [max(int((at - origin) / PITCH) - edge, 0) for at, origin in ((top, s.y0), (left, s.x0))]
+        high = [max(int((at + width - origin) / PITCH) + edge, 0) for at, origin in ((top, s.y0), (left, s.x0))]
+        return not s.tissue[low[0] : high[0], low[1] : high[1]].any()
+
+    @cached_property
+    def glass(self) -> Picture:
+        """A pixel without tissue, shape (1, 1, channels)."""
+        return self._sharp(1e5, 1e5, 1)
 
     def _sharp(self, left: float, top: float, n: int) -> Picture:
         """Picture without the blur of the lens."""
         amounts = self.amounts(left, top, n)
         out = np.empty((n, n, self.channels), np.uint8)
         if self.stain.fluorescent:
-            out[..., 0] = np.clip(210.0 * amounts[0][..., 0] + 4.0, 0.0, 255.0)
+            out[..., 0] = np.clip(210.0 * amounts[0][0] + 4.0, 0.0, 255.0)
             for i, marker in enumerate(amounts):
-                out[..., 1 + i] = np.clip(250.0 * marker[..., 1] + 3.0, 0.0, 255.0)
+                out[..., 1 + i] = np.clip(250.0 * marker[1] + 3.0, 0.0, 255.0)
             return out
         names = ("haematoxylin", "dab") if self.stain.markers else ("haematoxylin", "eosin", "haemoglobin")
         stained = amounts[0]
-        stained[..., 0] *= self.stain.counterstain
+        stained[0] *= self.stain.counterstain
         paint.colour(stained, vectors(*names), _TABLE, np.array(WHITE, np.float32), out)
         return out
 

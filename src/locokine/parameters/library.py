@@ -24,6 +24,10 @@ from locokine.units import dimension_of, split_quantity
 
 SCOPES = ("laws", "hosts", "lines", "agents")
 BUILTIN = Path(__file__).parent / "library"
+HISTOLOGIES = (
+    "solid", "lymphoma", "mast cell", "carcinoma", "squamous carcinoma", "renal cell carcinoma", "melanoma", "mesothelioma",
+)
+"""What a line's `meta.histology` may be; how each looks is in `histology/patterns.py`."""
 _ENTRY_FIELDS = ("label", "inherits", "meta", "values", "replaces")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*$")
 
@@ -190,6 +194,7 @@ def _load(folders: tuple[str, ...], stamps: tuple[tuple[str, int, int], ...]) ->
     )
     _check_sources(library, raw)
     _check_hosts(library, raw)
+    _check_histology(library, raw)
     return library
 
 
@@ -392,3 +397,17 @@ def _check_hosts(library: Library, raw: _Raw) -> None:
                     f"unknown host '{host}'",
                     suggest(str(host), library.hosts),
                 )
+
+
+def _check_histology(library: Library, raw: _Raw) -> None:
+    """The kind of tissue that a line's data name must be one that can be drawn."""
+    for name, entry in library.lines.items():
+        kind = entry.meta.get("histology", HISTOLOGIES[0])
+        if kind in HISTOLOGIES:
+            continue
+        for ancestor in _lineage(raw, "lines", name):
+            block, file = raw.entries["lines"][ancestor]
+            if "histology" in (block.get("meta") or {}):
+                place = at_line(file, block.line, f"{ancestor}.meta.histology")
+                remedy = suggest(kind, HISTOLOGIES) if isinstance(kind, str) else f"use one of: {', '.join(HISTOLOGIES)}"
+                raise InputError(place, f"unknown kind of tumour {kind!r}", remedy)
