@@ -1,8 +1,8 @@
 """The time grid, made before the run from the protocol: the same for all subjects of an arm.
 
-After each dose or implantation steps grow in proportion to the time since, from `biology` to `longest`, and are `quiet` once
-that is `SETTLED` h ago; each is two halves, in which the solutes take fine steps that grow in the same way from `shortest`.
-Every dose, implantation and output time is a grid point. The grid covers every possible dose: rules only skip doses.
+After each dose or implantation steps grow in proportion to the time since, from `biology` to `longest`; each is two halves,
+in which the solutes take fine steps that grow in the same way from `shortest`. Every dose, implantation and output time is a grid
+point. The grid covers every possible dose: rules only skip doses.
 """
 
 from __future__ import annotations
@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 
 from locokine.errors import InputError
 
-SETTLED = 192.0
-"""Time in h after a dose or an implantation from which nothing changes fast any more (the leak's memory is 90 h)."""
-
 
 @dataclass(frozen=True)
 class Accuracy:
     """How finely time and space are cut; the defaults are chosen by the published error test (docs/verification)."""
 
     longest: float = 4.0 / 3.0
-    quiet: float = 2.0
     shortest: float = 1.0 / 60.0
     growth: float = 0.1
     biology: float = 0.06
@@ -33,8 +29,8 @@ class Accuracy:
 
     def finer(self, factor: float) -> Accuracy:
         """Return the same with steps `factor` times smaller (output times unchanged)."""
-        return Accuracy(self.longest / factor, self.quiet / factor, self.shortest / factor, self.growth / factor,
-                        self.biology / factor, self.output)
+        return Accuracy(self.longest / factor, self.shortest / factor, self.growth / factor, self.biology / factor,
+                        self.output)
 
 
 @dataclass(frozen=True)
@@ -82,10 +78,9 @@ def make_grid(end: float, starts: Sequence[float], knots: Sequence[float], accur
             since = 0.0
         left = float(there - here)
         while left > 1e-9:
-            longest = accuracy.longest if since < SETTLED else accuracy.quiet
-            wish = min(longest, accuracy.biology + accuracy.growth * since)
+            wish = min(accuracy.longest, accuracy.biology + accuracy.growth * since)
             count = np.ceil(left / wish - 1e-9)
-            h = left / count if count <= 2 or wish >= longest else wish
+            h = left / count if count <= 2 or wish >= accuracy.longest else wish
             for half in range(2):
                 parts = fine_steps(0.5 * h, since + 0.5 * h * half, accuracy)
                 fine.extend(parts)
