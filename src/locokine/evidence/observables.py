@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from locokine._jit import plain
 from locokine.body import grades
+from locokine.engine.batch import simulate_rechallenge
 from locokine.engine.variables import BODY, LESION, PLACES
 from locokine.evidence import responses
 from locokine.evidence.trial import Settings, Trial
-from locokine.outcome import response, survival, toxicity
+from locokine.outcome import immunity, response, survival, toxicity
 from locokine.results.schema import GRADE_TERMS
 from locokine.tissue.layout import AGENT_POOLS
 
@@ -270,6 +271,16 @@ def lowest_vessel_density(trial: Trial, arm: str, _: Settings) -> Array:
     return np.nanmin(density, axis=0) / density[0]
 
 
+def rejected(trial: Trial, arm: str, _: Settings) -> Array:
+    """1 where a cured host rejects the first line of the rechallenge, 0 where it takes; nan where not cured."""
+    run, plan = trial.run(arm), trial.experiment.protocol.rechallenge
+    found = np.full(run.subjects, np.nan)
+    again = plan and simulate_rechallenge(trial.experiment, trial.population, run, plan.lines[0], trial.threads)
+    if plan and again:
+        found[again.subject_ids] = immunity.challenge_outcome(again, plan.observe)[2]
+    return found
+
+
 def _row(
     read: Callable[[Trial, str, Settings], Array], unit: str, group: str, meaning: str, *takes: str, share: bool = False
 ) -> Observable:
@@ -310,6 +321,8 @@ OBSERVABLES: dict[str, Observable] = {
                                "best response complete or partial", share=True),
     "lesion_response": _row(responses.lesion_response, "%", "response",
                             "complete or partial response of one lesion", "lesion", share=True),
+    "rejected": _row(rejected, "%", "response",
+                     "of those cured, how many reject the first line of the scenario's rechallenge", share=True),
     "lesions_cleared": _row(responses.lesions_cleared, "%", "response",
                             "share of lesions not detectable at some weekly visit", share=True),
     "lesions_cleared_for": _row(responses.lesions_cleared_for, "%", "response",
