@@ -24,7 +24,7 @@ class Accuracy:
     longest: float = 4.0 / 3.0
     shortest: float = 1.0 / 60.0
     growth: float = 0.1
-    biology: float = 0.06
+    biology: float = 0.03
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:
