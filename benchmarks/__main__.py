@@ -8,6 +8,7 @@ import dataclasses
 from benchmarks import page, speed
 from benchmarks.compare import compare, matched
 from benchmarks.profile import profile, share_of_limit
+from benchmarks.scaling import scaling, slide
 
 
 def main() -> None:
@@ -18,6 +19,8 @@ def main() -> None:
     found: dict[str, object] = {"machine": speed.machine()}
     print("Speed ...", flush=True)
     found["rates"] = [dataclasses.asdict(one) for one in speed.rates()]
+    print("Cost ...", flush=True)
+    found["scaling"], found["slide"] = scaling(), slide()
     print("Beside other solvers ...", flush=True)
     contenders, facts = compare()
     found["equations"] = facts

@@ -29,6 +29,8 @@ LINES = {
     "artery and fan": ["aldesleukin 20000 IU intra-arterial over 2 h into flank days 3, 5",
                        "aldesleukin 20000 IU intratumoural in 0.1 mL fan of 5 into axilla day 4"],
     "drug": ["cyclophosphamide 50 mg per kg intraperitoneal day 9", "radiotherapy 2 Gy to flank day 9"],
+    "rays alone": ["radiotherapy 2.5 Gy to flank daily x3 from day 9", "resection of axilla, flank leaving 0.1 % day 20"],
+    "knife alone": ["resection of flank day 8", "resection of axilla leaving 1e4 cells day 9.5"],
     "odd": ["vehicle intraperitoneal in 0.5 mL days 1, 4, 9", "inert_protein 0.3 nmol intravenous over 7 h day 2.25"],
 }
 
@@ -81,7 +83,7 @@ def test_all_doses_are_counted_once() -> None:
     made = experiment(LINES)
     table = rows(write_table(made))
     for number, arm in enumerate(made.protocol.arms, 1):
-        mine = [row for row in table if row["ID"] == str(number)]
+        mine = [row for row in table if row["ID"] == str(number) and row["EVID"] == "1"]
         assert sum(1 + int(row["ADDL"]) for row in mine) == len(arm.doses)
 
 
@@ -96,6 +98,9 @@ def test_doses_come_back_through_a_table(tmp_path: Path) -> None:
     for arm, back in zip(made.protocol.arms, again.protocol.arms, strict=True):
         assert len(arm.doses) == len(back.doses)
         assert all(same(one, other) for one, other in zip(arm.doses, back.doses, strict=True))
+        for one, other in zip(arm.acts, back.acts, strict=True):  # each is a line of its own now
+            assert one.time == pytest.approx(other.time, rel=1e-12)
+            assert repr(replace(one, course=0, time=0.0)) == repr(replace(other, course=0, time=0.0))
 
 
 def test_a_table_comes_back_as_itself(tmp_path: Path) -> None:
@@ -113,6 +118,33 @@ def test_what_was_read_from_a_table_is_complete_in_the_resolved_scenario(tmp_pat
         "aldesleukin 20000 IU intratumoural in 100 mm3 into flank every 24 h x5 from day 10"
     ]
     assert load(made.resolved()).protocol == made.protocol
+
+
+def test_radiotherapy_and_surgery_are_events_that_are_no_dose() -> None:
+    """EVID 2 with AMT 0: what NONMEM passes over; records stand in the order of time."""
+    made = rows(write_table(experiment({name: LINES[name] for name in ("drug", "rays alone")})))
+    assert [(row["AGENT"], row["EVID"], row["AMT"], row["SIZE"], row["UNIT"]) for row in made if row["EVID"] == "2"] == [
+        ("radiotherapy", "2", "0", "2", "Gy"), *[("radiotherapy", "2", "0", "2.5", "Gy")] * 3,
+        ("resection", "2", "0", "0.1", "%"),
+    ]
+    assert [float(row["TIME"]) for row in made if row["ID"] == "2"] == [216.0, 240.0, 264.0, 480.0]
+    assert made[-1]["LESION"] == "axilla flank"
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ("24,0,2,radiotherapy,IU,flank,2,0", "'IU' is not the unit of a radiotherapy"),
+        ("24,0,2,radiotherapy,Gy,flank,.,0", "SIZE: is missing"),
+        ("24,0,2,resection,cells,.,5,0", "does not say what is cut out"),
+        ("24,0,2,radiotherapy,Gy,flank,2,3", "further times belong to doses"),
+        ("24,0,2,observation,Gy,flank,2,0", "has no dose"),
+    ],
+)
+def test_an_act_that_makes_no_sense_is_told(cells: str, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_table(f"TIME,AMT,EVID,AGENT,UNIT,LESION,SIZE,ADDL\n{cells}\n", "t", "arm", LESIONS)
+    assert told in str(caught.value)
 
 
 @settings(max_examples=60)

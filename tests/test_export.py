@@ -14,6 +14,7 @@ from locokine import api
 from locokine.baselines import baseline, integrate
 from locokine.baselines.laws import State, change, stimulation
 from locokine.cli import main
+from locokine.errors import InputError
 from locokine.formats import baselines as baseline_format
 from locokine.formats.sbml import LAG, Content, Event, broken, sbml
 from locokine.formats.symbols import Equations, Graph, Value, least, most
@@ -175,6 +176,8 @@ SCENARIO = {
         "local": ["aldesleukin 20000 IU intratumoural in 0.1 mL day 10"],
         "infusion": ["aldesleukin 20000 IU/kg/h intravenous over 12 h day 10"],
         "around": ["aldesleukin 20000 IU peritumoural in 0.1 mL day 10"],
+        "depot": ["il2_microspheres 20000 IU intratumoural in 0.1 mL day 10"],
+        "drug": ["cisplatin 100 ug intratumoural in 0.1 mL day 10"],
     },
     "overrides": {"endpoint_burden": "1e9 mm3", "death_rate": "1e-9 1/h"},
 }
@@ -205,7 +208,7 @@ def engine_course(experiment: Any, arm: str) -> tuple[np.ndarray, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arm", ["local", "infusion", "around"])
+@pytest.mark.parametrize("arm", ["local", "infusion", "around", "depot", "drug"])
 def test_libroadrunner_finds_what_the_engine_finds(arm: str) -> None:
     """Volume within 1 % and area under plasma IL-2 within 2 %: the error of the engine's steps, which halves with them."""
     experiment = api.load(SCENARIO)
@@ -226,6 +229,13 @@ def test_libsbml_finds_no_error(tmp_path: Path) -> None:
         document.checkConsistency()
         errors = [document.getError(i) for i in range(document.getNumErrors())]
         assert [one.getMessage() for one in errors if one.getSeverity() >= libsbml.LIBSBML_SEV_ERROR] == []
+
+
+def test_what_matrix_binds_is_not_written_as_equations() -> None:
+    line = "collagen_anchored_il2 1 nmol intratumoural in 0.1 mL day 10"
+    with pytest.raises(InputError) as caught:
+        api.experiment_sbml({**SCENARIO, "arms": {"a": [line]}}, "a")
+    assert "'collagen_anchored_il2' is bound by matrix" in caught.value.problem
 
 
 @pytest.mark.slow

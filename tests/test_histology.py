@@ -382,13 +382,14 @@ SIZES = {
 
 
 def any_state(name: str, seed: int) -> TissueState:
-    """A tumour of a kind in a state drawn at random: size of cells, dead tissue (half of them none), fluid, blood, flow, hypoxia."""
+    """A tumour of a kind in a state drawn at random: size of cells, dead tissue (half none), fluid, blood, flow, hypoxia."""
     random = np.random.default_rng(seed)
     volume, fluid = SIZES[name] * 1e-6 * random.uniform(0.75, 1.3), random.uniform(0.35, 0.72)
     dead = float(random.choice([0.0, random.uniform(0.01, 0.15)]))
     solid = max(0.96 - fluid - dead - random.uniform(0.0, 0.08), 0.05)
     return tissue(
-        radius=1.2, cells=solid / volume, dead=dead, fluid=fluid, hypoxic=random.uniform(0.0, 0.5), blood=random.uniform(0.0, 0.012),
+        radius=1.2, cells=solid / volume, dead=dead, fluid=fluid, hypoxic=random.uniform(0.0, 0.5),
+        blood=random.uniform(0.0, 0.012),
         perfusion=random.uniform(0.2, 1.0), lymphocytes=random.uniform(5e3, 8e4), rim_fluid=random.uniform(0.17, 0.4),
         pattern=PATTERNS[name], parameters=PARAMETERS | {"cell_volume": volume},
     )

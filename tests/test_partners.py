@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locokine import api
 from locokine.biology import cytotoxic, radiation
 from locokine.engine.run import ArmRun
 from locokine.errors import InputError
+from locokine.report import figures_chain
 from locokine.scenario.describe import describe
 from locokine.scenario.dose_table import write_table
 from locokine.scenario.experiment import Experiment
@@ -388,11 +392,11 @@ def test_acts_as_written() -> None:
     assert acts[0].lesions == ("flank", "late")
     assert acts[-1].size == pytest.approx(0.005)
     (radio, surgery) = describe(made).arms["a"]
-    assert (radio.doses, radio.first_day, radio.agent, radio.route) == (10, 14.0, "radiotherapy", "2 Gy")
+    assert (radio.doses, radio.first_day, radio.agent, radio.route) == (10, 14.0, "radiotherapy", "2 Gy each, 20 Gy in all")
     assert surgery.doses == 1
     assert loaded("radiotherapy 2 Gy day 3").protocol.arms[0].acts[0].lesions == ("flank", "ascites")
     assert loaded("resection of flank leaving 1e4 cells day 3").protocol.arms[0].acts[0].left == 1e4
-    assert write_table(made).count("\n") == 1  # no doses
+    assert write_table(made).count("\n") == 12  # headings, ten fractions, one operation; no doses
 
 
 @pytest.mark.parametrize(
@@ -481,6 +485,30 @@ def test_new_routes_in_dose_tables() -> None:
             .doses
         )
         assert dose.route == made.protocol.arms[0].doses[0].route
+
+
+def test_an_arm_of_radiotherapy_or_surgery_alone_counts_as_treated(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from locokine.cli import main
+    from locokine.inference.explain import choose_arms
+    from locokine.report.tables import dose_table, order_table
+
+    arms = {"bare": [], "rays": ["radiotherapy 2 Gy daily x3 from day 3"], "knife": ["resection of flank leaving 1 % day 4"]}
+    content = {**SCENARIO, "lesions": FLANK, "geometry": "well-mixed", "arms": arms}
+    made = load(content)
+    assert [(arm.treated, arm.times) for arm in made.protocol.arms] == [(False, ()), (True, (72.0, 96.0, 120.0)), (True, (96.0,))]
+    assert choose_arms(made, None, None) == ("knife", "bare")
+    table = dose_table(made)
+    assert [row[:4] for row in table.rows[1:]] == [
+        ("rays", arms["rays"][0], "3", "3–5"), ("knife", arms["knife"][0], "1", "4–4"),
+    ]
+    (tmp_path / "s.json").write_text(json.dumps(content))
+    assert main(["check", str(tmp_path / "s.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "3 fractions of radiotherapy, day 3 to 5, 2 Gy each, 6 Gy in all, into flank" in shown
+    assert "1 operation of resection, day 4, surgery, into flank" in shown
+    result = api.run({**content, "subjects": 2, "follow-up": "12 days"}, tmp_path / "out", report=False)
+    assert order_table(result).columns == ("", "rays", "knife")
+    assert figures_chain.first_dose_day(result) == 3.0
 
 
 def test_acts_and_seeding_are_not_exported_as_equations() -> None:

@@ -98,7 +98,8 @@ def _amounts(amounts: DoseAmounts) -> tuple[str, ...]:
 
 
 def _schedule(course: CourseRow) -> str:
-    count = "1 dose" if course.doses == 1 else f"{course.doses} doses"
+    what = {"radiotherapy": "fraction", "resection": "operation"}.get(course.agent, "dose")
+    count = f"1 {what}" if course.doses == 1 else f"{course.doses} {what}s"
     first, last = number(course.first_day), number(course.last_day)
     parts = [f"{count} of {course.agent}", f"day {first}" if first == last else f"day {first} to {last}", course.route]
     if course.volume is not None:

@@ -43,6 +43,9 @@ def validate(
     draws: Annotated[int, typer.Option(min=1, help="Draws of the prior or posterior.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor cores to use (all by default).")] = None,
+    mix: Annotated[
+        bool, typer.Option("--mix", help="Response rate to local IL-2 over the listed, weighted mix of animal tumours, and stop.")
+    ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a file of evidence and stop.")] = False,
 ) -> None:
     """Run published experiments and score the model against them."""
@@ -50,6 +53,9 @@ def validate(
         from locokine.evidence.model import json_schema
 
         typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    if mix:
+        _mix(subjects or 48, threads, seed, as_json)
         return
     from rich.console import Console
 
@@ -78,6 +84,32 @@ def validate(
         console = Console(highlight=False, markup=False)
         _print(console if console.is_terminal else Console(highlight=False, markup=False, width=WIDE), board, uncertainty)
     _notes(messages, board, time.monotonic() - started)
+
+
+def _mix(subjects: int, threads: int | None, seed: int, as_json: bool) -> None:
+    """Run and show the mix of tumours."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from locokine import api
+    from locokine.cli.show import RESEARCH_USE
+    from locokine.evidence.mix import run_mix
+
+    with Console(stderr=True).status("Running the mix ..."):
+        found = run_mix(subjects, threads or api.cores(), seed)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    table = Table("tumour", "arm", "weight", "responses", "share", box=box.SIMPLE_HEAD, show_edge=False)
+    for part in found.parts:
+        share = f"{100.0 * part.responses / part.n:.0f} %"
+        table.add_row(part.tumour.name, part.tumour.arm, f"{part.tumour.weight:g}", f"{part.responses:.1f} of {part.n}", share)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    rate = f"{100.0 * found.value:.0f} % (95 % interval {100.0 * found.low:.0f} to {100.0 * found.high:.0f} %)"
+    console.print(f"Weighted rate of objective responses: {rate}; expected from the published work 50 to 70 %.")
+    console.print(RESEARCH_USE)
 
 
 def source_of(uncertainty: str, draws: int, seed: int, library: Library) -> Source:

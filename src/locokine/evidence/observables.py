@@ -233,7 +233,7 @@ def recovery(trial: Trial, arm: str, _: Settings) -> Array:
         plain(grades.capillary_leak)(body["systemic_leak"], body["weight"] / normal["weight"] - 1.0, body["albumin"]),
         plain(grades.fever)(body["temperature"]),
     ])
-    last = max(dose.time for item in trial.experiment.protocol.arms if item.name == arm for dose in item.doses) / 24.0
+    last = max(time for item in trial.experiment.protocol.arms if item.name == arm for time in item.times) / 24.0
     days = np.arange(len(grade), dtype=np.float64)
     lives = np.isfinite(body["weight"])
     after = (days[:, None] >= last) & (grade < 2.0) & lives

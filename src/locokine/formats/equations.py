@@ -46,8 +46,8 @@ def fresh_block(made: Experiment, arm: str, people: Population) -> tuple[batch.S
     return setting, block
 
 
-def state_places(block: Block, shells: int, width: int) -> list[tuple[str, Any, list[int]]]:
-    """Where a block keeps state: (array, view of rows by subject, rows)."""
+def state_places(block: Block, shells: int, width: int, held: Any = ()) -> list[tuple[str, Any, list[int]]]:
+    """Where a block keeps state: (name, view of rows by subject, rows); `held` says which agents have depots in tissue."""
     fields, count = len(layout.TISSUE_FIELDS), len(layout.TISSUE)
     lesions = len(block.tissue)
     every = len(layout.LESION_FIELDS)
@@ -55,6 +55,11 @@ def state_places(block: Block, shells: int, width: int) -> list[tuple[str, Any, 
     rows = {
         "tissue": [shell * fields + f for shell in range(lesions * shells) for f in range(count)],
         "solute": list(range(0, block.solute.size // width, len(layout.SOLUTE))),
+        "depot": [
+            first + layout.SOLUTE.index("depot")
+            for first in range(0, block.solute.size // width, len(layout.SOLUTE))
+            if any(held) and held[first // (len(layout.SOLUTE) * shells) % len(held)]
+        ],
         "tcells": list(range(block.tcells.size // width)),
         "carriers": [i for i in range(len(carriers)) if i % len(layout.CARRIER_POOLS)],
         "lesion": [i * every + layout.LESION_FIELDS.index(name) for i in range(lesions) for name in ("antigen", "danger")],
@@ -62,12 +67,13 @@ def state_places(block: Block, shells: int, width: int) -> list[tuple[str, Any, 
         "pools": list(range(block.pools.size // width)),
         "node": list(range(block.node.size // width)),
     }
-    return [(name, getattr(block, name).reshape(-1, width), at) for name, at in rows.items()]
+    arrays = {"depot": "solute"}
+    return [(name, getattr(block, arrays.get(name, name)).reshape(-1, width), at) for name, at in rows.items()]
 
 
-def read_state(block: Block, shells: int) -> Array:
+def read_state(block: Block, shells: int, held: Any = ()) -> Array:
     """State of the first subject of a block."""
-    return np.concatenate([array[rows, 0] for _, array, rows in state_places(block, shells, layout.WIDTH)])
+    return np.concatenate([array[rows, 0] for _, array, rows in state_places(block, shells, layout.WIDTH, held)])
 
 
 def write_state(block: Block, shells: int, y: Array) -> None:
@@ -144,7 +150,7 @@ def symbolic_block(setting: batch.Setting, wide: Block, graph: Graph) -> tuple[B
     block = narrow_block(wide)
     parameters = list(_symbols(graph, block))
     states: list[str] = []
-    for name, array, rows in state_places(block, shells, 1):
+    for name, array, rows in state_places(block, shells, 1, plan.held):
         for i, row in enumerate(rows):
             symbol = f"{name}_{i}"
             states.append(symbol)
@@ -176,7 +182,7 @@ def trace_block(setting: batch.Setting, wide: Block, graph: Graph) -> Equations:
     """As `trace`, for a block that was made before."""
     plan = setting.plan
     block, states, parameters = symbolic_block(setting, wide, graph)
-    places = state_places(block, int(plan.shells), 1)
+    places = state_places(block, int(plan.shells), 1, plan.held)
     present = np.ones(int(plan.agents))
     areas = _il2(block, setting)
     dt = Value(graph, graph.zero, graph.one)
@@ -220,7 +226,7 @@ def trace_dose(setting: batch.Setting, wide: Block, graph: Graph, dose: int) -> 
         shells.place_shells(block.tissue[i], block.lesion[i], plan.shells, plan.cores, block.scratch[0])
     events.give(block, plan, dose, 0, float(plan.dose_time[dose]))
     lift = Value(graph, graph.zero).lift
-    places = state_places(block, int(plan.shells), 1)
+    places = state_places(block, int(plan.shells), 1, plan.held)
     after = [lift(array[row, 0]).v for _, array, rows in places for row in rows]
     return {name: new for name, old, new in zip(states, before, after, strict=True) if new != old}
 
@@ -238,6 +244,10 @@ def _follow_at_once(block: Block, setting: batch.Setting) -> None:
     solute = block.solute.reshape(len(block.tissue), agents, shells, -1)
     cells = block.tcells.reshape(len(block.tissue), shells, antigens)
     total = layout.LESION_FIELDS.index("cells")
+    # depots release what then moves freely; agents that matrix binds are refused before
+    binding = formulas("biology.binding")
+    binding.free_concentration = lambda amount, fluid, sites, kd: amount / fluid
+    binding.room = lambda concentration, fluid, sites, kd: fluid
     for i in range(len(block.tissue)):
         count: Any = 0.0
         for k in range(shells):
@@ -245,7 +255,8 @@ def _follow_at_once(block: Block, setting: batch.Setting) -> None:
             tissue[i, k, at["t_specific"]] = sum(cells[i, k, g] * float(block.weights[i, g]) for g in range(antigens))
             count = count + tissue[i, k, at["viable"]] + tissue[i, k, at["loss"]]
             for g in range(agents):
-                solute[i, g, k, 1] = solute[i, g, k, 0] / tissue[i, k, at["fluid"]]
+                amount, fluid = solute[i, g, k, 0], tissue[i, k, at["fluid"]]
+                solute[i, g, k, 1] = amount / fluid
         block.lesion.reshape(len(block.tissue), -1)[i, total] = count
     central = block.host[layout.Host._fields.index("central_volume")]
     pools = block.pools.reshape(agents, -1)

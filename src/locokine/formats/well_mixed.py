@@ -16,6 +16,8 @@ from locokine.scenario.experiment import Experiment
 from locokine.scenario.protocol import CAVITIES
 from locokine.tissue import layout
 
+BOUND = ("matrix_sites", "matrix_sites_normal")
+"""Parameters of an agent that are above 0 if matrix binds it."""
 FORMULAS_OF_DOSES = 8_000
 """Operations that the formulas of all doses may have together when they are written out."""
 
@@ -90,9 +92,9 @@ def _check(experiment: Experiment, arm: str, subject: int | None) -> None:
         raise InputError(f"arms.{arm}", f"{what} not written as equations", "export an arm of doses alone")
     for agent in experiment.protocol.agents:
         records = experiment.agent_records(agent)
-        if any(records[name].value > 0.0 for name in (*batch.HOLDING, *batch.TOXIC)):
-            problem = f"'{agent}' is held by matrix or a depot, or kills cells: not written as equations"
-            raise InputError(f"agents.{agent}", problem, "export an experiment with agents of plain IL-2")
+        if any(records[name].value > 0.0 for name in BOUND):
+            problem = f"'{agent}' is bound by matrix: not written as equations"
+            raise InputError(f"agents.{agent}", problem, "export an experiment with agents that matrix does not bind")
     for plan in experiment.protocol.lesions:
         if plan.day > 0.0:
             raise InputError(f"lesions.{plan.name}.day", f"begins on day {plan.day:g}", "let all lesions begin on day 0")
@@ -104,8 +106,9 @@ def _start(setting: batch.Setting, block: Block) -> dict[str, float]:
 
     implant_due(block, setting.plan, -1.0, 0.0)
     shells = int(setting.plan.shells)
-    state = engine.read_state(block, shells)
-    names = [f"{name}_{i}" for name, _, rows in engine.state_places(block, shells, layout.WIDTH) for i in range(len(rows))]
+    state = engine.read_state(block, shells, setting.plan.held)
+    places = engine.state_places(block, shells, layout.WIDTH, setting.plan.held)
+    names = [f"{name}_{i}" for name, _, rows in places for i in range(len(rows))]
     return {**dict(zip(names, map(float, state), strict=True)), **dict.fromkeys(engine.AREAS, 0.0)}
 
 
@@ -158,6 +161,10 @@ def labels_of(setting: batch.Setting, block: Block) -> dict[str, str]:
     named = {
         "tissue": [f"{where}: {field}" for where in place for field in layout.TISSUE],
         "solute": [f"{name}: {agent}, shell {k + 1}" for name in lesions for agent in agents for k in range(shells)],
+        "depot": [
+            f"{name}: {agent}, not yet released, shell {k + 1}"
+            for name in lesions for agent, held in zip(agents, plan.held, strict=True) if held for k in range(shells)
+        ],
         "tcells": [f"{where}: T cells, {antigen}" for where in place for antigen in antigens],
         "carriers": [f"{name}: dendritic transit {i}, {antigen}" for name in lesions for antigen in antigens for i in (1, 2)],
         "lesion": [f"{name}: antigen and danger" for name in lesions],
@@ -166,7 +173,7 @@ def labels_of(setting: batch.Setting, block: Block) -> dict[str, str]:
         "node": [f"node: {pool}, {antigen}" for antigen in antigens for pool in layout.NODE_POOLS],
     }
     made: dict[str, str] = {}
-    for name, _, rows in engine.state_places(block, shells, layout.WIDTH):
+    for name, _, rows in engine.state_places(block, shells, layout.WIDTH, setting.plan.held):
         texts = named[name] if len(named[name]) == len(rows) else [f"{name} {i}" for i in range(len(rows))]
         made |= {f"{name}_{i}": text for i, text in enumerate(texts)}
     return made

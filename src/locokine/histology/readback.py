@@ -34,7 +34,7 @@ COARSE = 4
 CELL = 3.0
 """Standard deviation of the view in which a place is judged living or dead, in blocks (6 µm)."""
 FLUID, CYTOPLASM, CLEFT = 0.06, 0.24, 0.045
-"""Optical density of fluid with a little protein, of cytoplasm where a field shows too little of it, and of fluid between fibres."""
+"""Optical density of fluid with a little protein, of cytoplasm where a field shows too little, and of fluid between fibres."""
 SCORES = (0.002, 0.01, 0.03)
 """Volume fractions of extravasated erythrocytes from which the score is 1, 2 and 3 (assumed)."""
 
@@ -238,7 +238,7 @@ def _pale(he: Image, cytoplasm: Mask) -> Mask:
 
 
 def _clefts(he: Image, host: Mask) -> Mask:
-    """Fluid between fibres: paler than two fifths of the way from fluid to the fibres around, which are thin in fat and dense in skin."""
+    """Fluid between fibres: paler than two fifths of the way from fluid to the fibres around (thin in fat, dense in skin)."""
     eosin = he[..., 1]
     clear = (he[..., 0] < 0.08) & (he[..., 2] < 0.10)
     fibres = host & (he[..., 0] < 0.20) & (he[..., 2] < 0.10) & (eosin > 0.10)

@@ -142,7 +142,7 @@ def series_days(result: Result, arm: str, subject: int, lesion: str | None = Non
 
     Without any dose in the experiment: all days with a lesion. At most `most`, evenly spread.
     """
-    doses = [dose.time / 24.0 for item in result.protocol.arms for dose in item.doses]
+    doses = [time / 24.0 for item in result.protocol.arms for time in item.times]
     days = stored_days(result)
     days = days[np.abs(days - np.round(days)) < 1e-6]
     first, last = (min(doses) - 1.0, max(doses) + 7.0) if doses else (float(days[0]), float(days[-1]))
@@ -197,7 +197,7 @@ def make_series(
         folder.mkdir(parents=True, exist_ok=True)
     name = name_of(state, "series").replace(f"_d{state.day:g}", "")
     table, drawing = folder / f"{name}.csv", folder / f"{name}.png"
-    doses = [dose.time / 24.0 for item in result.protocol.arms if item.name == arm for dose in item.doses]
+    doses = [time / 24.0 for item in result.protocol.arms if item.name == arm for time in item.times]
     content = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g").encode()
     from locokine.histology.series import plot_series
 

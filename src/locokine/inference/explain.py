@@ -229,12 +229,12 @@ def choose_arms(experiment: Experiment, arm: str | None, against: str | None) ->
     for option, name in (("--arm", arm), ("--against", against)):
         if name is not None and name not in names and not (option == "--against" and name == "nothing"):
             raise InputError(option, f"there is no arm '{name}'", suggest(name, names))
-    treated = [item.name for item in arms if any(dose.amount != 0.0 for dose in item.doses)]
+    treated = [item.name for item in arms if item.treated]
     if arm is None and not treated:
-        raise InputError("--arm", "no arm of this scenario is treated", "add an arm with doses")
+        raise InputError("--arm", "no arm of this scenario is treated", "add an arm with doses, radiotherapy or surgery")
     chosen = arm or treated[-1]
     if against is None:
-        against = next((item.name for item in arms if not item.doses and item.name != chosen), "nothing")
+        against = next((item.name for item in arms if not item.times and item.name != chosen), "nothing")
     if against == chosen:
         raise InputError("--against", f"'{chosen}' cannot be its own control", "name another arm, or nothing")
     return chosen, None if against == "nothing" else against
@@ -390,8 +390,8 @@ def _protected(world: Experiment, arm: str, people: Population, cure: Array, thr
 def _events(
     experiment: Experiment, arm: str, control: str | None, population: Population, threads: int
 ) -> pd.DataFrame:
-    doses = next(item.doses for item in experiment.protocol.arms if item.name == arm)
-    start = min((dose.time for dose in doses), default=0.0)
+    times = next(item.times for item in experiment.protocol.arms if item.name == arm)
+    start = min(times, default=0.0)
     run, other = (
         None if name is None else simulate_arm(experiment, population, name, 0, experiment.subjects, threads)
         for name in (arm, control)

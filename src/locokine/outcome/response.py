@@ -135,8 +135,8 @@ def baseline_day(protocol: Protocol, arm: str) -> float:
 
     A day value is that of the moment before a dose given at the same time.
     """
-    own = [one.time for item in protocol.arms if item.name == arm for one in (*item.doses, *item.acts)]
-    every = own or [one.time for item in protocol.arms for one in (*item.doses, *item.acts)]
+    own = [time for item in protocol.arms if item.name == arm for time in item.times]
+    every = own or [time for item in protocol.arms for time in item.times]
     if every:
         return float(np.floor(min(every) / 24.0 + ROUND))
     return float(np.floor(min((lesion.day for lesion in protocol.lesions), default=0.0)))

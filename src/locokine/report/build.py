@@ -136,7 +136,7 @@ def _facts(result: Any, experiment: Experiment) -> list[tuple[str, str]]:
 
 
 def _dose_days(result: Any) -> list[float]:
-    return [dose.time / 24.0 for arm in result.protocol.arms for dose in arm.doses]
+    return [time / 24.0 for arm in result.protocol.arms for time in arm.times]
 
 
 def _inline(result: Any) -> dict[str, dict[str, Any]]:

@@ -185,19 +185,19 @@ def quantiles(values: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def first_dose_day(result: Any) -> float:
-    """Day of the first dose of any arm; if there is none, the day of the last implantation."""
-    times = [dose.time / 24.0 for arm in result.protocol.arms for dose in arm.doses]
+    """Day of the first treatment of any arm; if there is none, the day of the last implantation."""
+    times = [time / 24.0 for arm in result.protocol.arms for time in arm.times]
     if times:
         return min(times)
     return max((lesion.day for lesion in result.protocol.lesions), default=0.0)
 
 
 def treatment_window(result: Any, after: float = 10.0, most: float = 28.0) -> tuple[float, float] | None:
-    """Days worth a closer look: from 2 before the first dose to `after` past the last, at most `most` past the first.
+    """Days worth a closer look: from 2 before the first treatment to `after` past the last, at most `most` past the first.
 
-    None if that is most of the follow-up, or if there is no dose.
+    None if that is most of the follow-up, or if there is no treatment.
     """
-    times = [dose.time / 24.0 for arm in result.protocol.arms for dose in arm.doses]
+    times = [time / 24.0 for arm in result.protocol.arms for time in arm.times]
     end = result.protocol.follow_up / 24.0
     if not times:
         return None
@@ -362,7 +362,7 @@ def plot_chain(
     if days is not None and series.sel(time=slice(*days)).sizes["time"] > 1:
         series = series.sel(time=slice(*days))
     time = np.asarray(series["time"].values, dtype=float)
-    doses = {arm.name: [dose.time / 24.0 for dose in arm.doses] for arm in result.protocol.arms}
+    doses = {arm.name: [time / 24.0 for time in arm.times] for arm in result.protocol.arms}
     start = max(first_dose_day(result), float(time[0]))
     heights = [row.height * _ROW_HEIGHT for row in CHAIN]
     total = _TOP + _BOTTOM + sum(heights) + _GAP_Y * (len(CHAIN) - 1)

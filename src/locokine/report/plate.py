@@ -77,7 +77,7 @@ def _fingerprint(result: Any, arm: str, subject: int, day: float, lesion: str) -
 def _days(result: Any) -> tuple[float, ...]:
     """Stored days of the plate, each once."""
     stored = np.asarray(result.fields["field_time"].values, dtype=float)
-    doses = [dose.time / 24.0 for arm in result.protocol.arms for dose in arm.doses]
+    doses = [time / 24.0 for arm in result.protocol.arms for time in arm.times]
     if doses:
         wanted = [min(doses) + shift for shift in AFTER_FIRST_DOSE]
     else:

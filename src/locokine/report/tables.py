@@ -255,18 +255,18 @@ EXTREMES: tuple[Extreme, ...] = (
 
 
 def order_table(result: Any) -> Table:
-    """When each link of the chain was at its extreme: median day after the arm's first dose, with the median value."""
+    """When each link of the chain was at its extreme: median day after the arm's first treatment, with the median value."""
     series = result.series
-    treated = [arm for arm in result.protocol.arms if arm.doses]
+    treated = [arm for arm in result.protocol.arms if arm.times]
     columns = []
     for arm in treated:
-        first = min(dose.time for dose in arm.doses) / 24.0
+        first = arm.times[0] / 24.0
         data = series.sel(arm=arm.name, time=slice(first - 1e-6, None))
         days = np.asarray(data["time"].values, dtype=float) - first
         columns.append([_extreme(over_lesions(data, e.variable, e.over_lesions), days, e) for e in EXTREMES])
     rows = tuple((e.name, *cells) for e, *cells in zip(EXTREMES, *columns, strict=True)) if columns else ()
     note = (
-        "Day after the arm’s first dose on which the quantity was at its extreme, and its value then (medians over "
+        "Day after the arm’s first treatment on which the quantity was at its extreme, and its value then (medians over "
         "hosts, each as long as it lived); a dash where it hardly changed."
     )
     return Table(("", *(arm.name for arm in treated)), rows, 1, note)

@@ -210,7 +210,9 @@ def _course_rows(experiment: Experiment, arm: Arm) -> tuple[CourseRow, ...]:
 def _act_row(text: str, acts: list[Act]) -> CourseRow:
     """One line of radiotherapy or surgery; it has no amounts."""
     first, none = acts[0], DoseAmounts(None, None, None, None, None)
-    what = f"{first.size:g} Gy" if first.kind == "radiotherapy" else "surgery"
+    what = "surgery"
+    if first.kind == "radiotherapy":
+        what = f"{first.size:g} Gy" if len(acts) == 1 else f"{first.size:g} Gy each, {first.size * len(acts):g} Gy in all"
     return CourseRow(
         text, first.kind, what, len(acts), first.time / HOURS_PER_DAY, acts[-1].time / HOURS_PER_DAY, none, none, none,
         None, 0.0, first.lesions, False, (),

@@ -3,8 +3,9 @@
     ID,TIME,AMT,RATE,CMT,EVID,II,ADDL            read by any pharmacometric program
     ARM,AGENT,UNIT,ROUTE,LESION,VOLUME,…         what else a dose is; NONMEM drops them (`$INPUT … ARM=DROP`)
 
-TIME and II are in h after day 0, AMT in UNIT, RATE in UNIT/h (0 is a bolus), ID is the number of the arm. A table has no
-rules ("until complete response"): they are lost on the way out.
+TIME and II are in h after day 0, AMT in UNIT, RATE in UNIT/h (0 is a bolus), ID is the number of the arm. Radiotherapy and
+resections are other events (EVID 2, AMT 0), which programs for pharmacokinetics pass over: AGENT says which, SIZE and UNIT
+how much (Gy; cells or a share that are left). A table has no rules ("until complete response"): they are lost on the way out.
 
 A table comes in as dosing lines, one a record, so that an experiment stays readable and complete in itself. In a scenario
 the line `table FILE [id N] [agent NAME] [unit UNIT]` stands for them.
@@ -24,15 +25,16 @@ from typing import Any
 
 from locokine.errors import InputError
 from locokine.parameters.reading import read_file, suggest
+from locokine.scenario.acts import ACTS
 from locokine.scenario.amounts import AgentUnits
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.grammar import DAY, MAX_DOSES
-from locokine.scenario.protocol import Dose
+from locokine.scenario.protocol import Act, Dose
 
 COLUMNS = ("ID", "TIME", "AMT", "RATE", "CMT", "EVID", "II", "ADDL")
 """Columns with NONMEM's own meaning."""
-EXTRA = ("ARM", "AGENT", "UNIT", "ROUTE", "LESION", "VOLUME", "DISTANCE", "DURATION", "PER_LESION", "POINTS")
-"""What else is needed to give the same doses again: text, mm³, mm, h, 0 or 1, number."""
+EXTRA = ("ARM", "AGENT", "UNIT", "ROUTE", "LESION", "VOLUME", "DISTANCE", "DURATION", "PER_LESION", "POINTS", "SIZE")
+"""What else is needed to give the same doses again: text, mm³, mm, h, 0 or 1, number, size of an act."""
 COMPARTMENTS = {1: "intravenous", 2: "subcutaneous", 3: "intraperitoneal", 4: "intracavitary"}
 """CMT of routes that aim at no lesion; lesion i (from 1, in the order of the scenario) is one of the next three plus i."""
 LESION_COMPARTMENTS = {1000: "intratumoural", 2000: "peritumoural", 3000: "intra-arterial"}
@@ -50,15 +52,19 @@ _SAME = 1e-9
 def write_table(experiment: Experiment) -> str:
     """Return the doses of all arms as a table; equally spaced doses become one record (II, ADDL).
 
-    Untreated arms have no record, nor have radiotherapy and resections. Doses per m² are written per kg.
+    Fractions of radiotherapy and resections are records of their own. Untreated arms have none. Doses per m² are written per kg.
     """
     names = [plan.name for plan in experiment.protocol.lesions]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow((*COLUMNS, *EXTRA))
     for number, arm in enumerate(experiment.protocol.arms, 1):
-        for dose, interval, more in _folded(arm.doses):
-            writer.writerow(_row(dose, interval, more, number, arm.name, names, experiment.agent_units(dose.agent)))
+        made = [
+            (dose.time, _row(dose, interval, more, number, arm.name, names, experiment.agent_units(dose.agent)))
+            for dose, interval, more in _folded(arm.doses)
+        ]
+        made += [(act.time, _act_row(act, number, arm.name)) for act in arm.acts]
+        writer.writerows(row for _, row in sorted(made, key=lambda item: item[0]))
     return stream.getvalue()
 
 
@@ -98,7 +104,20 @@ def _row(
         "DISTANCE": _text(dose.distance) if dose.route == "peritumoural" else ".",
         "DURATION": _text(dose.duration), "PER_LESION": int(dose.per_lesion), "POINTS": dose.points,
     }
-    return [values[name] for name in (*COLUMNS, *EXTRA)]
+    return [values.get(name, ".") for name in (*COLUMNS, *EXTRA)]
+
+
+def _act_row(act: Act, number: int, arm: str) -> list[Any]:
+    """A fraction or a resection as an event that is no dose; II and ADDL belong to doses, so each has a record."""
+    if act.kind == "radiotherapy":
+        size, unit = act.size, "Gy"
+    else:
+        size, unit = (100.0 * act.size, "%") if math.isnan(act.left) else (act.left, "cells")
+    values = {
+        "ID": number, "TIME": _text(act.time), "AMT": 0, "RATE": 0, "CMT": 0, "EVID": 2, "II": 0, "ADDL": 0, "ARM": arm,
+        "AGENT": act.kind, "UNIT": unit, "LESION": " ".join(act.lesions), "SIZE": _text(float(f"{size:.15g}")),
+    }
+    return [values.get(name, ".") for name in (*COLUMNS, *EXTRA)]
 
 
 def compartment(dose: Dose, names: Sequence[str]) -> int:
@@ -197,7 +216,7 @@ def read_table(text: str, name: str, arm: str, lesions: Sequence[str], choice: C
     chosen = choice or Choice()
     rows = _rows(text, name)
     rows = _of_arm(rows, name, arm, chosen)
-    made = [_line(row, lesions, chosen) for row in rows if row.is_dose()]
+    made = [_line(row, lesions, chosen) if row.is_dose() else _act_line(row) for row in rows if row.is_dose() or row.is_act()]
     if not made:
         raise InputError(name, "the table has no dose", "a dose has EVID 1 and an AMT")
     return made
@@ -249,6 +268,10 @@ class _Row:
         if kind == 1 and self.whole("SS", 0):
             raise self.error("SS", "a steady state is not simulated", "write the doses before it, with II and ADDL")
         return kind == 1
+
+    def is_act(self) -> bool:
+        """Whether the record is a fraction of radiotherapy or a resection."""
+        return self.whole("EVID", 0) == 2 and self.text("AGENT") in ACTS
 
 
 def _rows(text: str, name: str) -> list[_Row]:
@@ -335,6 +358,23 @@ def _line(row: _Row, lesions: Sequence[str], choice: Choice) -> str:
     if points > 1:
         parts.append(f"fan of {points}")
     return " ".join([*parts, _schedule(row)])
+
+
+def _act_line(row: _Row) -> str:
+    """Return radiotherapy or a resection as a line of the dosing language."""
+    kind, named = row.text("AGENT"), (row.text("LESION") or "").split()
+    if row.whole("ADDL", 0):
+        raise row.error("ADDL", "further times belong to doses", f"write one record for each {kind}")
+    size, unit, day = row.number("SIZE"), row.text("UNIT"), _quotient(row.number("TIME"), DAY)
+    units = ("Gy",) if kind == "radiotherapy" else ("%", "cells")
+    if unit not in units:
+        raise row.error("UNIT", f"'{(unit or '.')[:30]}' is not the unit of a {kind}", f"write {' or '.join(units)}")
+    if kind == "radiotherapy":
+        return f"radiotherapy {_text(size)} Gy {'to ' + ', '.join(named) + ' ' if named else ''}day {day}"
+    if not named:
+        raise row.error("LESION", "does not say what is cut out", "name the lesion")
+    left = f"leaving {_text(size)} {unit} " if size > 0.0 or unit == "cells" else ""
+    return f"resection of {', '.join(named)} {left}day {day}"
 
 
 def _where(row: _Row, lesions: Sequence[str]) -> tuple[str, list[str]]:

@@ -139,6 +139,16 @@ class Arm:
     text: tuple[str, ...] = ()
     acts: tuple[Act, ...] = ()
 
+    @property
+    def times(self) -> tuple[float, ...]:
+        """When anything is done, doses, fractions and operations, in h and in order; empty for an untreated arm."""
+        return tuple(sorted(one.time for one in (*self.doses, *self.acts)))
+
+    @property
+    def treated(self) -> bool:
+        """Whether there is any treatment: radiotherapy, surgery, or a dose of something (a vehicle is nothing)."""
+        return bool(self.acts) or any(dose.amount != 0.0 for dose in self.doses)
+
 
 @dataclass(frozen=True)
 class Rechallenge:
