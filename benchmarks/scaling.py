@@ -26,7 +26,7 @@ def several(count: int, subjects: int) -> Experiment:
     base = mouse("shells", subjects).resolved()
     one = {"line": "sl2", "site": "subcutis", "cells": "1e6 cells", "day": 0}
     return load({
-        "experiment": "benchmark", "host": "dba2_mouse", "lesions": {f"flank {i}": one for i in range(count)},
+        "experiment": "benchmark", "host": "dba2_mouse", "lesions": {f"flank{i}": one for i in range(count)},
         "arms": {"intratumoural": ["aldesleukin 20000 IU per lesion intratumoural in 0.1 mL daily days 10-14"]},
         "subjects": subjects, "follow-up": "60 days", "geometry": "shells", "shells": 28, "seed": 1,
         "overrides": {name: value for name, value in base["overrides"].items() if name in ("endpoint_burden", "sl2.birth_rate")},

@@ -238,6 +238,12 @@ def test_what_matrix_binds_is_not_written_as_equations() -> None:
     assert "'collagen_anchored_il2' is bound by matrix" in caught.value.problem
 
 
+def test_a_drug_in_the_blood_is_not_written_as_equations() -> None:
+    line = "cyclophosphamide 50 mg per kg intraperitoneal day 9"
+    with pytest.raises(InputError, match="kills cells from the blood"):
+        api.experiment_sbml({**SCENARIO, "arms": {"a": [line]}}, "a")
+
+
 @pytest.mark.slow
 def test_a_subject_has_its_own_values() -> None:
     texts = [api.experiment_sbml(SCENARIO, "local", subject) for subject in (0, 1, None)]

@@ -95,6 +95,11 @@ def _check(experiment: Experiment, arm: str, subject: int | None) -> None:
         if any(records[name].value > 0.0 for name in BOUND):
             problem = f"'{agent}' is bound by matrix: not written as equations"
             raise InputError(f"agents.{agent}", problem, "export an experiment with agents that matrix does not bind")
+        toxic = any(records[name].value > 0.0 for name in batch.TOXIC)
+        # cyclophosphamide into the peritoneum: other solvers found 3.4 % less tumour than the engine, cisplatin in it 0.05 %
+        if toxic and any(dose.agent == agent and dose.route != "intratumoural" for dose in chosen.doses):
+            problem = f"'{agent}' kills cells from the blood: what the equations say then is not close enough to the engine"
+            raise InputError(f"arms.{arm}", problem, "export an arm that gives it into the tumour, or without it")
     for plan in experiment.protocol.lesions:
         if plan.day > 0.0:
             raise InputError(f"lesions.{plan.name}.day", f"begins on day {plan.day:g}", "let all lesions begin on day 0")
