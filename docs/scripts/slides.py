@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from locokine import api
 from locokine.histology import picture, slide
+from locokine.histology.kinds import TUMOUR_KINDS, Kind
 from locokine.histology.patterns import PATTERNS
 from locokine.histology.stains import STAINS
 from locokine.histology.state import TissueState, read_state
@@ -28,7 +30,10 @@ SIZES = {"lymphoma": 1.0, "mast cell": 1.4, "carcinoma": 2.2, "renal cell carcin
 def save(page: Image.Image, name: str) -> None:
     """Write a picture for the docs."""
     small = page.resize((WIDTH, round(page.height * WIDTH / page.width)), Image.Resampling.LANCZOS)
-    small.save(FIGURES / name, quality=85)
+    if name.endswith(".png"):
+        small.quantize(256).save(FIGURES / name, optimize=True)
+    else:
+        small.save(FIGURES / name, quality=85)
 
 
 def grid(tiles: list[Image.Image]) -> Image.Image:
@@ -54,15 +59,34 @@ def main(folder: Path) -> None:
     for day, name in ((11.0, "slide_he.jpg"), (14.0, "slide_weak.jpg")):
         scene = slide.scene_of(read_state(result, day=day, **SHOWN))
         save(picture.sheet(scene, STAINS["he"], 1), name)
-    scene = slide.scene_of(read_state(result, day=11.0, **SHOWN))
-    place = picture.spots(scene)[10]
+    markers(read_state(result, day=13.0, **SHOWN))
+    patterns(read_state(result, day=9.0, **SHOWN))
+    (series, _), _ = slide.make_series(result, folder / "slides", **SHOWN)
+    save(Image.open(series).convert("RGB"), "slide_series.png")
+
+
+def markers(state: TissueState) -> None:
+    """One place in six stains: where most lymphocytes are among living tumour."""
+    scene = slide.scene_of(state)
+    cells, size = scene.cells, (460.0, 340.0)
+    columns, rows = ((values // length).astype(int) for values, length in zip((cells.x, cells.y), size, strict=True))
+    count: Counter[tuple[int, int]] = Counter()
+    for kinds, most in (((Kind.CD8, Kind.NK, Kind.LAK), 10_000), (TUMOUR_KINDS, 120)):
+        which = cells.of(*kinds) & (cells.zone < state.core.sum())
+        here = Counter(zip(columns[which].tolist(), rows[which].tolist(), strict=True))
+        count.update({spot: min(number, most) for spot, number in here.items()})
+    (column, row), _ = count.most_common(1)[0]
+    place = ((column + 0.5) * size[0], (row + 0.5) * size[1])
     tiles = []
     for name in ("he", "cd8", "nk", "cd31", "pimonidazole", "multiplex"):
         stain = STAINS[name]
         shown = picture.view(scene, stain, 10, place, 1, (460, 340))
         tiles.append(picture.annotated(shown, 1.0, stain.title.removesuffix(" (DAB, haematoxylin)"), stain.fluorescent))
     save(grid(tiles), "slide_stains.jpg")
-    state = read_state(result, day=9.0, **SHOWN)
+
+
+def patterns(state: TissueState) -> None:
+    """The same tissue as tumours of six kinds."""
     edge = 1000.0 * state.tumour_radius
     tiles = []
     for kind, volume in SIZES.items():
@@ -70,8 +94,6 @@ def main(folder: Path) -> None:
         shown = picture.view(scene, STAINS["he"], 40, (edge - 600.0, 0.0), 1, (460, 340))
         tiles.append(picture.annotated(shown, 0.25, kind, False))
     save(grid(tiles), "slide_patterns.jpg")
-    (series, _), _ = slide.make_series(result, folder / "slides", **SHOWN)
-    (FIGURES / "slide_series.png").write_bytes(Path(series).read_bytes())
 
 
 if __name__ == "__main__":
