@@ -37,11 +37,15 @@ class Tumour:
 
 @dataclass(frozen=True)
 class Responded:
-    """How many of `n` hosts with a tumour responded (ascites: were cured, in expectation)."""
+    """How many of `n` hosts with a tumour responded: best response complete or partial, or (in expectation) cured.
+
+    `measured` leaves out the cured whose best response was neither, or could not be judged.
+    """
 
     tumour: Tumour
     responses: float
     n: int
+    measured: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class MixRate:
     low: float
     high: float
     parts: tuple[Responded, ...]
+    measured: float
+    """The same without the cured whose best response was neither complete nor partial, or could not be judged."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and numbers, ready for JSON."""
@@ -90,7 +96,8 @@ def weighted_rate(parts: tuple[Responded, ...], seed: int = 1) -> MixRate:
     random = np.random.Generator(np.random.Philox(seed))
     drawn = random.beta(hits + 0.5, n - hits + 0.5, (DRAWS, len(parts))) @ weights
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return MixRate(float(weights @ (hits / n)), float(low), float(high), parts)
+    measured = float(weights @ (np.array([part.measured for part in parts]) / n))
+    return MixRate(float(weights @ (hits / n)), float(low), float(high), parts, measured)
 
 
 def run_mix(
@@ -115,6 +122,9 @@ def run_mix(
             raise InputError(str(MIX), f"'{tumour.scenario}' has no arm '{tumour.arm}'", "name an arm of the scenario")
         trial = Trial(experiment, draw(experiment), threads)
         fluid = all(plan.site in CAVITIES for plan in experiment.protocol.lesions)
-        hits = (responses.cured if fluid else responses.objective_response)(trial, tumour.arm, {})
-        parts.append(Responded(tumour, float(np.sum(hits)), subjects))
+        hits = seen = responses.cured(trial, tumour.arm, {})
+        if not fluid:  # the cured count where the visits have nothing to measure at the first dose, or swelling hides it
+            seen = responses.objective_response(trial, tumour.arm, {})
+            hits = np.maximum(hits, seen)
+        parts.append(Responded(tumour, float(np.sum(hits)), subjects, float(np.sum(seen))))
     return weighted_rate(tuple(parts))
