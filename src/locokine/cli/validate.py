@@ -110,7 +110,8 @@ def _mix(subjects: int, threads: int | None, seed: int, as_json: bool) -> None:
     rate = f"{100.0 * found.value:.0f} % (95 % interval {100.0 * found.low:.0f} to {100.0 * found.high:.0f} %)"
     console.print(f"Weighted rate of objective responses: {rate}; expected from the published work 50 to 70 %.")
     console.print(
-        f"By best response at visits alone {100.0 * found.measured:.0f} %: some are cured of what was too small to measure, or swells."
+        f"By best response at visits alone {100.0 * found.measured:.0f} %: "
+        "some are cured of what was too small to measure, or swells."
     )
     console.print(RESEARCH_USE)
 
