@@ -397,8 +397,8 @@ def any_state(name: str, seed: int) -> TissueState:
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_reading_holds_for_every_kind_of_tumour(name: str) -> None:
-    """States and seeds that the reader was not made on (thresholds and tolerances: seeds up to 302)."""
-    seed = 400 + list(PATTERNS).index(name)
+    """States and seeds that nothing was chosen on (thresholds, tolerances and drawing: seeds up to 407)."""
+    seed = 1400 + list(PATTERNS).index(name)
     made = populate(cut(any_state(name, seed), 4.0, seed, (432.0, -256.0, 1024.0, 512.0)), seed)
     seen, true = readback.read_back(made, 1, (20, 20)), readback.drawn_from(made)
     assert within(seen, true) == []
