@@ -290,11 +290,26 @@ def explain(
     players = _playing(experiment, dict(mechanisms or MECHANISMS))
     facts = identity("explain", experiment, arm=chosen, against=control, mechanisms=players, draws=draws, **drawn_from(posterior))
     ledger = Ledger(out, facts, force)
-    worlds = shapley.coalitions(len(players))
     arms = [chosen] if control is None else [chosen, control]
-    total, done = experiment.subjects * len(worlds) * len(arms) * (1 + draws), 0
     population = draw(experiment)
-    drawn = _drawn(experiment, draws, posterior)
+    worth = _worth(experiment, players, arms, population, _drawn(experiment, draws, posterior), draws, ledger, threads, progress)
+    if progress:
+        total = experiment.subjects * 2 ** len(players) * len(arms) * (1 + draws)
+        progress(total, total, "the order of events")
+    events = _events(experiment, chosen, control, population, threads)
+    return Explanation(
+        experiment.name, chosen, control, experiment.subjects, players, worth, events, _noun(experiment),
+        experiment.seed, facts,
+    )
+
+
+def _worth(
+    experiment: Experiment, players: Mapping[str, tuple[str, ...]], arms: Sequence[str], population: Population,
+    drawn: Population | None, draws: int, ledger: Ledger, threads: int, progress: Progress | None,
+) -> dict[str, Array]:
+    """Effect (treated less control) in every world, by name; shape (1 + draws, worlds, subjects)."""
+    worlds = shapley.coalitions(len(players))
+    total, done = experiment.subjects * len(worlds) * len(arms) * (1 + draws), 0
     effects = (*EFFECTS, *((PROTECTION,) if experiment.protocol.rechallenge else ()))
     worth = {name: np.zeros((1 + draws, len(worlds), experiment.subjects)) for name in effects}
     for code, members in enumerate(worlds):
@@ -316,15 +331,9 @@ def explain(
                 for effect in EFFECTS:
                     worth[effect][1:, code] += found[effect] * (1 - 2 * place)
             done += experiment.subjects * (1 + draws)
-    if progress:
-        progress(done, total, "the order of events")
-    events = _events(experiment, chosen, control, population, threads)
     if draws and PROTECTION in worth:  # not drawn: rechallenge of every draw would double the cost
         worth[PROTECTION] = worth[PROTECTION][:1]
-    return Explanation(
-        experiment.name, chosen, control, experiment.subjects, players, worth, events, _noun(experiment),
-        experiment.seed, facts,
-    )
+    return worth
 
 
 def _playing(experiment: Experiment, mechanisms: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -304,21 +304,7 @@ def optimise(
         "optimise", experiment, aim=aim, toxicity=toxicity, limit=limit, space=dataclasses.asdict(space),
     )
     ledger = Ledger(out, facts, force)
-    total = experiment.subjects * (evaluations + FRONT)
-    told: dict[tuple[str, int], None] = {}
-
-    def tried(line: str, seed: int) -> dict[str, Array]:
-        if progress and (line, seed) not in told:
-            progress(min(experiment.subjects * len(told), total), total, line)
-        told[line, seed] = None
-
-        def make() -> dict[str, Array]:
-            design = _design(experiment, line).changed(seed=seed)
-            found = evaluate(design, ARM, draw(design), (aim, toxicity), 1, threads)
-            return {name: value[0] for name, value in found.items()}
-
-        return ledger.get(f"{seed}/{line}", make)
-
+    tried = _trials(experiment, (aim, toxicity), ledger, threads, progress, experiment.subjects * (evaluations + FRONT))
     sign = 1.0 if wanted.good else -1.0
     worse = -1.0 if unwanted.good else 1.0
     seen: dict[str, dict[str, Array]] = {}
@@ -351,6 +337,27 @@ def optimise(
     return Optimum(
         experiment.name, aim, toxicity, limit, experiment.subjects, designs, front, best, flat, space, facts
     )
+
+
+def _trials(
+    experiment: Experiment, wanted: tuple[str, str], ledger: Ledger, threads: int, progress: Progress | None, total: int
+) -> Callable[[str, int], dict[str, Array]]:
+    """Function (dosing line, seed) -> end points of every subject, simulated unless the ledger has them."""
+    told: dict[tuple[str, int], None] = {}
+
+    def tried(line: str, seed: int) -> dict[str, Array]:
+        if progress and (line, seed) not in told:
+            progress(min(experiment.subjects * len(told), total), total, line)
+        told[line, seed] = None
+
+        def make() -> dict[str, Array]:
+            design = _design(experiment, line).changed(seed=seed)
+            found = evaluate(design, ARM, draw(design), wanted, 1, threads)
+            return {name: value[0] for name, value in found.items()}
+
+        return ledger.get(f"{seed}/{line}", make)
+
+    return tried
 
 
 def _proposals(
