@@ -241,6 +241,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         present[g] = 1 * (g == 0)
     fill_scratch(b)
     steps = plan.step.shape[0]
+    over = False
     for i in range(steps + 1):
         time = plan.time[i]
         settle.implant_due(b, plan, plan.time[i - 1] if i > 0 else -1.0, time)
@@ -280,11 +281,10 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         if dosed:
             report_pass.track_exposure(b, plan, time, 0.0)
         write_outputs(b, plan, i, time, -1, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
-        if i == steps:
-            break
+        if i == steps or over:
+            return time
         step(b, plan, i, time, dt, present)
         partners.seed(b, plan, plan.time[i + 1], dt)
         events.extinction(b, plan, plan.time[i + 1])
-        if events.deaths(b, plan, plan.time[i + 1]) == 0:
-            return plan.time[i + 1]
+        over = events.deaths(b, plan, plan.time[i + 1]) == 0  # the moment of the last death is still written
     return plan.time[steps]
