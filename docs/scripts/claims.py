@@ -1,7 +1,8 @@
-"""Write the table of the thirteen claims into the README: `python docs/scripts/claims.py` (about three minutes on two cores).
+"""Write the table of the thirteen claims into the README: `python docs/scripts/claims.py` (some minutes on two cores).
 
-Numbers come from the shipped examples, with exact 95 % intervals over subjects; the share of prior draws in which a claim
-holds, in its strict wording, comes from the record of the first-pass calibration. Nothing is judged here but by numbers.
+Numbers come from the shipped examples, with exact 95 % intervals over subjects. Whether a claim holds in its strict wording
+(`inference/claims.py`), at the values of the library and in what share of prior draws, goes into the table and, with the
+numbers it rests on, into `docs/claims.json`. Nothing is judged here but by numbers.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from scipy.stats import binomtest
 
 from locokine import api
 from locokine.evidence.mix import run_mix
+from locokine.inference.claims import CLAIMS, prior_predictive
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "src" / "locokine" / "examples"
 BEGIN, END = "<!-- generated: claims begin -->", "<!-- generated: claims end -->"
 RUN = "`locokine run {}`"
+DRAWS = 64
+"""Draws of the prior in which each claim is looked at."""
 
 
 class Group(NamedTuple):
@@ -82,8 +86,8 @@ def demo(arm: str) -> Group:
 
 
 def patients(example: str) -> Group:
-    """The only arm of an example with patients."""
-    return next(iter(run(example, 50).values()))
+    """The treated arm of an example with patients."""
+    return next(group for arm, group in run(example, 50).items() if arm != "untreated")
 
 
 def rejects(line: str) -> str:
@@ -153,12 +157,19 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
 def main() -> None:
     """Run the examples and put the table into the README."""
     np.seterr(all="ignore")
-    prior = json.loads((ROOT / "calibration" / "first_pass" / "record.json").read_text()).get("claims", {})
-    lines = ["| # | claim | what the model gives (95 % intervals over subjects) | holds in prior draws | command |", "|---|---|---|---|---|"]
+    strict = prior_predictive(DRAWS, threads=2)
+    record = {
+        number: {"claim": CLAIMS[number].what, "prior_draws": DRAWS, "prior": strict.shares[number], **strict.centre[number]}
+        for number in CLAIMS
+    }
+    (ROOT / "docs" / "claims.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    lines = [
+        "| # | claim | what the model gives (95 % intervals over subjects) | strict wording: holds here, in prior draws | command |",
+        "|---|---|---|---|---|",
+    ]
     for number, (what, found, command) in enumerate(claims(), 1):
-        item = prior.get(str(number), {})
-        share = item.get("prior", item.get("before"))
-        lines.append(f"| {number} | {what} | {found()} | {'–' if share is None else f'{100 * share:.0f} %'} | {command} |")
+        held = f"{'yes' if strict.centre[number]['holds'] else '**no**'}, {100 * strict.shares[number]:.0f} %"
+        lines.append(f"| {number} | {what} | {found()} | {held} | {command} |")
     page = ROOT / "README.md"
     text = page.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
