@@ -307,7 +307,7 @@ class TestParameters:
     def test_cite_lists_each_reference_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["parameters", "cite"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        used = {key for record in load_library().records() for key in record.source}
+        used = {key for record in load_library().records() for key in record.cited}  # of values and of spreads
         assert sorted(line.split("]")[0].removeprefix("[") for line in lines) == sorted(used)
 
 

@@ -17,10 +17,9 @@ from locokine.errors import InputError
 from locokine.parameters import load_library
 from locokine.population import draw
 from locokine.scenario.experiment import Experiment
-from locokine.scenario.load import load
 from locokine.tissue import held, layout
 from locokine.tissue import shells as operators
-from reference import BODY_AT, FLANK, LESION_AT, WIDTH, Shells, experiment, open_run, simulate, sphere
+from reference import BODY_AT, LESION_AT, WIDTH, Shells, experiment, open_run, simulate, sphere
 
 FIRST = np.uint64(0)
 DEPOTS = ("il2_microspheres", "il2_gel", "peg_il2")
@@ -333,18 +332,3 @@ def test_a_cavity_has_no_matrix() -> None:
     sites = opened.block.solute.reshape(1, 2, -1, len(layout.SOLUTE), WIDTH)[0, 1, :, layout.SOLUTE.index("sites")]
     assert (sites[0] == 0.0).all()
     assert (sites[1] > 0.0).all()
-
-
-def test_held_agents_are_not_exported_as_equations() -> None:
-    from locokine.formats.well_mixed import export_sbml
-
-    scenario = {
-        "experiment": "x",
-        "host": "dba2_mouse",
-        "lesions": FLANK,
-        "follow-up": "20 days",
-        "geometry": "well-mixed",
-        "arms": {"a": ["il2_gel 20000 IU intratumoural in 0.1 mL day 5"]},
-    }
-    with pytest.raises(InputError, match="held by matrix or a depot"):
-        export_sbml(load(scenario), "a")
