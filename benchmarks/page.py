@@ -96,7 +96,8 @@ A slide of {slide['side_mm']:g} × {slide['side_mm']:g} mm at 0.5 µm ({slide['p
 {slide['megapixels_per_s']:.1f} megapixels a second on one core.
 
 PhysiCell's sample was not measured: it is C++ source to be built from its repository, not a package, and a
-number from another machine would compare machines. It also answers another question: it moves each cell, where locokine counts them by compartment."""
+number from another machine would compare machines. It also answers another question: it moves each cell, where
+locokine counts them by compartment."""
 
 
 def scaling_figure(found: dict[str, Any], path: Path) -> None:
