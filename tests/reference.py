@@ -86,19 +86,21 @@ def simulate(made: Experiment, arm: str | None = None, subjects: int | None = No
     return batch.simulate_arm(made, population, arm or made.protocol.arms[0].name, 0, count, **options)
 
 
-def same_bits(one: ArmRun, other: ArmRun, but: Sequence[str] = ("arm",)) -> None:
-    """Fail unless two runs agree in every bit of every array and every event."""
+def differing(one: ArmRun, other: ArmRun, but: Sequence[str] = ("arm",)) -> list[str]:
+    """Names of what differs between two runs in a bit of an array or in an event; empty if nothing does."""
+    found = []
     for item in dataclasses.fields(ArmRun):
         if item.name in but:
             continue
         a, b = getattr(one, item.name), getattr(other, item.name)
         if isinstance(a, np.ndarray):
-            assert a.tobytes() == b.tobytes(), item.name
+            found += [item.name] if a.tobytes() != b.tobytes() else []
         elif item.name == "end_state" and a is not None and b is not None:
-            for key in a:
-                assert a[key].tobytes() == b[key].tobytes(), key
+            found += [f"end_state.{key}" for key in a.keys() ^ b.keys()]
+            found += [f"end_state.{key}" for key in a.keys() & b.keys() if a[key].tobytes() != b[key].tobytes()]
         else:
-            assert repr(a) == repr(b), item.name
+            found += [item.name] if repr(a) != repr(b) else []
+    return found
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ ALBUMIN_NORMAL = 4.2
 """Albumin in g/dL of the host for whom CTCAE's limits were made (middle of 3.5–5)."""
 SITE_LEAK = 0.10
 """Leak state of the host tissue around an injected lesion from which redness and warmth are seen (grade 1)."""
-SITE_OEDEMA = (0.10, 0.20)
+SITE_OEDEMA = (0.05, 0.10)
 """Fluid strain of that tissue above its strain before the first injection (a growing tumour swells its surroundings as well)
 from which the reaction is grade 1 and 2, if it lasts: the fluid of an injection is not a reaction."""
 SITE_OEDEMA_HOURS = 24.0
