@@ -97,7 +97,8 @@ def draw_figure(evidence: Evidence, kept: dict[str, Any]) -> None:
             low, high = (one["observed"][end] / scale for end in ("low", "high"))
             axis.plot([low, high], [place, place], color=OBSERVED, lw=0.8)
             axis.plot(one["observed"]["value"] / scale, place, "o", ms=4.2, color=OBSERVED if one["agrees"] else MISSED)
-        words = [f"{shorten(known[one['id']].what, 68, placeholder=' …')}  {one['id']}" for one, _ in rows]
+        names = [one["id"] for one, _ in rows]
+        words = [f"{shorten(known[name].what, 68, placeholder=' …')}  {name}" for name in names]
         axis.set_yticks(range(len(rows)), words, fontsize=7)
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.spines[["top", "right"]].set_visible(False)

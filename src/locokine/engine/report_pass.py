@@ -66,18 +66,14 @@ def report_amounts(b, plan, l, out):
                 out[44, s] += depot
 
 
-@kernel
-def report_lesion(b, plan, l, out):
-    """Totals and means of lesion `l` into `out` (variables, WIDTH)."""
-    w, lesion, solute = b.tissue[l], b.lesion[l], b.solute[l]
-    n, cores = plan.shells, plan.cores
-    for v in range(out.shape[0]):
-        for s in range(W):
-            out[v, s] = 0.0
-    for k in range(cores):
+@part
+def report_totals(b, plan, l, out):
+    """Sums over the shells of a tumour into `out`; what will be a mean is weighted by volume or by cells."""
+    w, solute = b.tissue[l], b.solute[l]
+    for k in range(plan.cores):
         o = k * SHELL
         for s in range(W):
-            p, q = load_host(b.host, ZERO, s), load_line(b.line[l], ZERO, s)
+            q = load_line(b.line[l], ZERO, s)
             volume, cells = w[o + T.volume + s], w[o + T.viable + s] + w[o + T.loss + s]
             out[1, s] += volume
             out[2, s] += cells
@@ -105,6 +101,17 @@ def report_lesion(b, plan, l, out):
             out[30, s] += w[o + T.t_specific + s] * w[o + T.armed + s]
             out[31, s] += w[o + T.treg + s]
             out[32, s] += w[o + T.macrophages + s]
+
+
+@kernel
+def report_lesion(b, plan, l, out):
+    """Totals and means of lesion `l` into `out` (variables, WIDTH)."""
+    w, lesion = b.tissue[l], b.lesion[l]
+    n, cores = plan.shells, plan.cores
+    for v in range(out.shape[0]):
+        for s in range(W):
+            out[v, s] = 0.0
+    report_totals(b, plan, l, out)
     rim = cores * SHELL
     for s in range(W):
         p, q = load_host(b.host, ZERO, s), load_line(b.line[l], ZERO, s)
