@@ -19,7 +19,8 @@ from locokine.population import draw
 from locokine.scenario.experiment import Experiment
 from locokine.tissue import held, layout
 from locokine.tissue import shells as operators
-from reference import BODY_AT, LESION_AT, WIDTH, Shells, experiment, open_run, simulate, sphere
+from reference import BODY_AT, LESION_AT, WIDTH, experiment, open_run, simulate
+from solutions import Shells, sphere
 
 FIRST = np.uint64(0)
 DEPOTS = ("il2_microspheres", "il2_gel", "peg_il2")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from reference import orders, plain
+from solutions import orders, plain
 
 arithmetic = plain("biology.arithmetic")
 endothelium = plain("biology.endothelium")

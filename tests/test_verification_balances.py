@@ -25,12 +25,12 @@ from reference import (
     implanted,
     lesion_view,
     open_run,
-    plain,
     random_population,
     simulate,
     tissue_view,
     with_doses,
 )
+from solutions import plain
 
 MIXED: dict[str, Any] = {
     "mouse": {"lesions": FLANK, "geometry": "well-mixed"},

@@ -9,19 +9,8 @@ import numpy as np
 import pytest
 
 from locokine.engine.grid import Accuracy
-from reference import (
-    ASCITES,
-    COURSE,
-    LESION_AT,
-    SKIN,
-    WIDTH,
-    Opened,
-    Stiff,
-    differing,
-    experiment,
-    open_run,
-    simulate,
-)
+from reference import ASCITES, COURSE, LESION_AT, SKIN, WIDTH, Opened, differing, experiment, open_run, simulate
+from solutions import Stiff
 
 LOCAL = {"it": [COURSE.format(route="intratumoural")]}
 SYSTEMIC = {"iv": [COURSE.format(route="intravenous")]}

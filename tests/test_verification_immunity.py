@@ -7,7 +7,8 @@ import pytest
 
 from locokine.engine import body_pass, tissue_pass
 from locokine.tissue import layout
-from reference import COURSE, WIDTH, Opened, experiment, open_run, plain, tissue_view
+from reference import COURSE, WIDTH, Opened, experiment, open_run, tissue_view
+from solutions import plain
 
 couple = plain("engine.couple")
 DT = 0.25  # h

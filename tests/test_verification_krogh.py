@@ -9,7 +9,8 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 from scipy.stats import norm
 
-from reference import experiment, plain, record_values
+from reference import experiment
+from solutions import plain, record_values
 
 oxygen = plain("biology.oxygen")
 couple = plain("engine.couple")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locokine.engine import tissue_pass
-from reference import Shells, experiment, open_run, plain
+from reference import experiment, open_run
+from solutions import Shells, plain
 
 perfusion = plain("biology.perfusion")
 FLOW = st.floats(0.01, 1.5)

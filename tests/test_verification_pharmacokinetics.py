@@ -7,19 +7,8 @@ import pytest
 
 from locokine.engine.grid import Accuracy
 from locokine.scenario.protocol import Dose
-from reference import (
-    BODY_AT,
-    FLANK,
-    SKIN,
-    WIDTH,
-    Opened,
-    TwoCompartments,
-    experiment,
-    open_run,
-    orders,
-    simulate,
-    with_doses,
-)
+from reference import BODY_AT, FLANK, SKIN, WIDTH, Opened, experiment, open_run, simulate, with_doses
+from solutions import TwoCompartments, orders
 
 LATER = {"flank": {**FLANK["flank"], "day": 2}}
 """The tumour comes after the plasma curve is over: nothing but plasma, periphery and clearance."""

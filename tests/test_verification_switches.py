@@ -11,7 +11,8 @@ import pytest
 from locokine.biology.switches import SWITCHES
 from locokine.engine import body_pass, tissue_pass
 from locokine.tissue import layout
-from reference import COURSE, WIDTH, Opened, experiment, open_run, plain
+from reference import COURSE, WIDTH, Opened, experiment, open_run
+from solutions import plain
 
 couple = plain("engine.couple")
 FLOW = {"perfusion", "vessels", "vessels_lost"}

@@ -7,7 +7,8 @@ import pytest
 
 from locokine.tissue import layout
 from locokine.tissue import shells as operators
-from reference import WIDTH, Shells, baxter_jain, decaying_mode, orders, sphere, volume_error
+from reference import WIDTH
+from solutions import Shells, baxter_jain, decaying_mode, orders, sphere, volume_error
 
 ZERO = np.uint64(0)
 

@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import test_verification_geometry as geometry  # noqa: E402  the tests' folder has to be on the path first
 from locokine.engine.grid import Accuracy  # noqa: E402
-from reference import baxter_jain, decaying_mode, experiment, open_run, orders, sphere, volume_error  # noqa: E402
+from reference import experiment, open_run  # noqa: E402
+from solutions import baxter_jain, decaying_mode, orders, sphere, volume_error  # noqa: E402
 from test_verification_pharmacokinetics import curve  # noqa: E402
 
 FIGURES = ROOT / "docs" / "figures"
