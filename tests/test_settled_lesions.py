@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from locokine.biology import antigen, killing, traffic
+from locokine.biology import antigen, killing, niche, traffic
 from locokine.tissue import layout
 from locokine.tissue.layout import WIDTH
 from reference import Opened, experiment, implanted, open_run, tissue_view
@@ -99,3 +99,39 @@ def test_nanomolar_il2_is_followed_by_a_rebound_and_accompanied_by_lymphopenia()
     seen = np.nanmedian(opened.body("blood_lymphocytes"), axis=-1)
     assert seen[1] < 0.5  # four hours in
     assert seen[6 * 5 : 6 * 8].max() > 2.0
+
+
+def test_a_niche_fills_until_division_meets_loss() -> None:
+    """`niche.division` falls from `fastest` to half where T cells are as many as places; with a loss r their number tends to
+    places x (fastest/r - 1), stepped here by its own law to within the last step's change (1e-6)."""
+    places = niche.places(50.0, 400.0, 10.0)
+    assert places == pytest.approx(200_000.0, rel=1e-12)
+    assert niche.division(0.4, places, 0.0) == pytest.approx(0.4, rel=1e-12)
+    assert niche.division(0.4, places, places) == pytest.approx(0.2, rel=1e-12)
+    assert niche.division(0.4, 0.0, 10.0) == 0.0
+    cells, loss = 10.0, 0.25
+    for _ in range(4000):
+        cells *= 1.0 + 0.05 * (niche.division(0.4, places, cells) - loss)
+    assert cells == pytest.approx(places * (0.4 / loss - 1.0), rel=1e-4)
+
+
+CATTLE = {"eye": {"line": "boscc", "site": "skin", "diameter": "20 mm", "day": 0}}
+LOW = {"untreated": [], "low": ["aldesleukin 20000 U[Eurocetus] peritumoural in 1 mL at 2 mm daily x10 from day 0"]}
+
+
+def test_a_low_dose_needs_the_cells_that_a_tumour_has_kept() -> None:
+    """A slow tumour of cattle gathers hundreds of T cells per mm³, unarmed; a low dose arms them and T cells kill tens of times
+    as many as where the niche is off; without a dose they do nothing (medians of 16, ratios far beyond their spread)."""
+    killed, density, armed = {}, {}, {}
+    for on in ("on", "off"):
+        made = experiment(LOW, host="cattle", lesions=CATTLE, follow_up="30 days", subjects=16, switches={"niche": on})
+        for arm in LOW:
+            opened = open_run(made, arm, chance=False)
+            killed[on, arm] = np.median(opened.lesion("deaths_t")[0][-1])
+            there = opened.lesion("t_specific")[0][0]
+            density[on, arm] = np.median(there / opened.lesion("tumour_volume")[0][0])
+            armed[on, arm] = np.median(opened.lesion("t_competent")[0][0] / there)
+    assert density["on", "untreated"] > 100.0 > 10.0 * density["off", "untreated"]
+    assert armed["on", "untreated"] < 0.01
+    assert killed["on", "low"] > 30.0 * killed["off", "low"]
+    assert killed["on", "untreated"] < 0.01 * killed["on", "low"]

@@ -15,6 +15,7 @@ SWITCHES: dict[str, str] = {
     "licensing": "maturation of dendritic cells, and help to what they prime, by armed T cells and LAK cells",
     "bystander": "killing of antigen-loss cells by macrophages that T cells activate",
     "exhaustion": "loss of arms of T cells that stay on their antigen",
+    "niche": "slow division of T cells in a tumour without IL-2",
     "regulatory": "suppression by regulatory T cells",
     "priming": "priming of specific T cells in the node",
     "memory": "formation of memory",

@@ -79,7 +79,7 @@ def immune_step(b, plan, time, homing, dt):
         if time < plan.implant_time[l]:
             continue
         w, lesion = b.tissue[l], b.lesion[l]
-        tissue_pass.t_cell_pass(w, b.tcells[l], b.node, b.body, b.host, plan.antigens, b.weights[l], plan.shells,
+        tissue_pass.t_cell_pass(w, b.tcells[l], b.node, b.body, b.host, b.line[l], plan.antigens, b.weights[l], plan.shells,
                                 homing, b.returned, b.contracted, dt)
         tissue_pass.antigen_pass(w, lesion, b.carriers[l], b.node, b.body, b.host, b.line[l], plan.antigens, b.weights[l],
                                  plan.shells, dt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from locokine._jit import loop
-from locokine.biology import antigen, receptors, traffic
+from locokine.biology import antigen, niche, receptors, traffic
 from locokine.biology.arithmetic import decay, gain, hill, hill2, largest, relax, smallest
 from locokine.engine import couple
 from locokine.tissue.layout import (
@@ -227,7 +227,7 @@ def clonogen_pass(w, lesion, n, dt):
 
 
 @loop
-def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing, returned, contracted, dt):
+def t_cell_pass(w, tcells, node, body, host, line, antigens, weights, n, total_homing, returned, contracted, dt):
     """Specific T cells of every antigen in every shell: arrival from blood, division, departure, death.
 
     Cells that leave go back to the blood (`returned`, per antigen), but for a share that is lost on the way and, with those
@@ -247,7 +247,7 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
         for k in range(n):
             o, q = k * SHELL, (k * antigens + g) * W
             for s in range(W):
-                p = load_host(host, ZERO, s)
+                p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
                 blood = body[B.blood_volume + s]
                 leaving = p.egress * node[g * NODE + N.dividing + s] * dt
                 cells = tcells[q + s]
@@ -257,6 +257,10 @@ def t_cell_pass(w, tcells, node, body, host, antigens, weights, n, total_homing,
                 remembered = p.memory_circulating * present * node[g * NODE + N.memory + s]
                 here = node[g * NODE + N.effectors + s] + remembered
                 divide = p.t_division * w[o + T.g_t + s] * present
+                solid = w[o + T.volume + s] * (1.0 - w[o + T.core + s] * w[o + T.cavity + s])
+                places = niche.places(solid, l.niche * p.dendritic_density, p.sites_per_dendritic)
+                kept = p.switch_niche * niche.division(p.niche_division, places, cells) * present
+                divide = largest(divide, kept)
                 restless = 1.0 - p.t_retention * present  # those that meet their antigen become resident
                 exits, dies = p.t_exit * restless, p.t_death * restless
                 leave = exits + dies + p.switch_cytotoxic * w[o + T.toxic_lymphocyte + s]

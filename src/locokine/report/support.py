@@ -31,7 +31,7 @@ LINKS: dict[str, str] = {
     "killers": r"effector_kd|t_kd|treg_.*|armed_.*|lak_.*|ctl_.*|kill_half|macrophage_.*"
     r"|bystander_share|exhaustion_.*|homing_.*|margination_.*"
     r"|nk_(division|homing|exit|return|most|turnover|marrow|survival|high_kd|blood.*)|t_(division|exit|return|retention|death|most)|rebound.*"
-    r"|recruit_half",
+    r"|niche.*|recruit_half",
     "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take"
     r"|radiation_.*|toxic_.*|seeding_rate",
     "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|volume_reflex|fever_.*|synthesis_fall|shock_ratio"
