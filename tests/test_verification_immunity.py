@@ -44,8 +44,8 @@ def afterwards(opened: Opened, in_blood: float, in_tissue: float, memory: float)
     for _ in range(int(DAYS * 24 / DT)):
         returned[:] = 0.0
         contracted[:] = 0.0
-        tissue_pass.t_cell_pass(b.tissue[0], b.tcells[0], b.node, b.body, b.host, antigens, b.weights[0], n, homing,
-                                returned, contracted, DT)
+        tissue_pass.t_cell_pass(b.tissue[0], b.tcells[0], b.node, b.body, b.host, b.line[0], antigens, b.weights[0], n,
+                                homing, returned, contracted, DT)
         body_pass.node_pass(b.node, b.naive, none, b.body, b.host, antigens, homing, returned, contracted, DT)
     return node[0, MEMORY], node[0, EFFECTORS] + cells[:, 0].sum(0)
 
@@ -82,6 +82,7 @@ def test_antigen_makes_t_cells_resident(opened: Opened, retention: float) -> Non
     antigens, n = int(plan.antigens), int(plan.shells)
     host = b.host.reshape(-1, WIDTH)
     host[layout.Host._fields.index("t_retention")] = retention
+    host[layout.Host._fields.index("switch_niche")] = 0.0  # nor do they divide
     away = opened.host("t_exit") + opened.host("t_death")
     b.node[:] = 0.0
     for name in ("homing", "g_t", "toxic_lymphocyte"):
@@ -91,8 +92,8 @@ def test_antigen_makes_t_cells_resident(opened: Opened, retention: float) -> Non
         b.tcells[0].reshape(-1, antigens, WIDTH)[:] = 1e3
         returned, contracted = (np.zeros(antigens * WIDTH) for _ in range(2))
         for _ in range(40):
-            tissue_pass.t_cell_pass(b.tissue[0], b.tcells[0], b.node, b.body, b.host, antigens, b.weights[0], n,
-                                    np.zeros(WIDTH), returned, contracted, DT)
+            tissue_pass.t_cell_pass(b.tissue[0], b.tcells[0], b.node, b.body, b.host, b.line[0], antigens, b.weights[0],
+                                    n, np.zeros(WIDTH), returned, contracted, DT)
         left = b.tcells[0].reshape(-1, antigens, WIDTH)[0, 0]
         assert -np.log(left / 1e3) / 10.0 == pytest.approx(away * share, rel=1e-3)
 

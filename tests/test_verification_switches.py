@@ -117,7 +117,7 @@ def changed(one: Any, other: Any) -> set[str]:
 
 def test_every_switch_has_its_test() -> None:
     """A new switch must say here which law it acts on."""
-    others = {"endogenous", "licensing", "bystander", *PARTNERS}
+    others = {"endogenous", "licensing", "bystander", "niche", *PARTNERS}
     assert set(SWITCHES) == {*TISSUE_OF, *RATES_OF, *BODY_OF, *NODE_OF, *IMMUNE_OF, *others}
 
 
@@ -207,6 +207,32 @@ def test_licensing_alone(opened: Opened) -> None:
     assert (on[3] > without[3]).all()
     assert ((on[4] > 0.0) & (on[4] < 1.0)).all()
     assert (without[4] == 0.0).all()  # nothing that leaves has been licensed, so nothing it primes is helped
+
+
+def test_niche_alone(opened: Opened) -> None:
+    """Niche off: fewer T cells where tumour cells are, as many elsewhere, and what leaves them stays (bits).
+
+    IL-2 is taken away: beside a faster division under IL-2 the slow one without it does not count.
+    """
+    plan = opened.setting.plan
+
+    def divide(b: Any) -> np.ndarray:
+        view = b.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)
+        view[:, layout.TISSUE_FIELDS.index("g_t")] = 0.0
+        b.tcells[0][:] = 1000.0
+        none, gone = np.zeros(int(plan.antigens) * WIDTH), np.zeros(int(plan.antigens) * WIDTH)
+        tissue_pass.t_cell_pass(b.tissue[0], b.tcells[0], b.node, b.body, b.host, b.line[0], plan.antigens, b.weights[0],
+                                plan.shells, np.zeros(WIDTH), none, gone, 0.5)
+        cells = b.tcells[0].reshape(-1, int(plan.antigens), WIDTH)
+        back = np.broadcast_to(none.reshape(1, -1, WIDTH), cells.shape)
+        return np.stack([cells, back, np.broadcast_to(gone.reshape(1, -1, WIDTH), cells.shape)])
+
+    on, without = _stepped(opened, None, divide), _stepped(opened, "niche", divide)
+    core = opened.tissue("core")[0] > 0.5
+    assert (on[0] >= without[0]).all()
+    assert (on[0].max(axis=1)[core] > without[0].max(axis=1)[core]).all()
+    np.testing.assert_array_equal(on[0][~core.any(axis=1)], without[0][~core.any(axis=1)])
+    np.testing.assert_array_equal(on[1:], without[1:])
 
 
 def _stepped(opened: Opened, switch: str | None, act: Callable[..., np.ndarray]) -> np.ndarray:
