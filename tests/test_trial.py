@@ -11,7 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
 from fake_runs import course, dose, event, healthy_run, kill, protocol, result_of, set_volume
 from locokine.engine.run import ArmRun
@@ -280,6 +282,31 @@ def test_the_folder_of_another_run_is_refused_without_force(
 def test_the_same_input_has_the_same_manifest() -> None:
     assert execute.make_manifest(MadeUp())["input_hash"] != execute.make_manifest(MadeUp(seed=6))["input_hash"]  # type: ignore[arg-type]
     assert execute.make_manifest(MadeUp()) == execute.make_manifest(MadeUp())  # type: ignore[arg-type]
+
+
+def test_a_result_of_other_equations_is_refused_without_force(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version stays the same while the engine is worked on; what it computed before must not pass for what it computes."""
+    run(MadeUp(), tmp_path)
+    monkeypatch.setattr(execute, "_code_hash", lambda: "other")
+    assert not execute.is_finished(MadeUp(), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"made by other equations of the same version; .* --force"):
+        run(MadeUp(), tmp_path)
+    run(MadeUp(), tmp_path, force=True)
+    assert execute.is_finished(MadeUp(), tmp_path)  # type: ignore[arg-type]
+
+
+def test_day_values_of_many_subjects_lie_in_files_and_give_the_same_result(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = run(MadeUp(), tmp_path / "memory")
+    monkeypatch.setattr(execute, "LARGE", 1)
+    large = run(MadeUp(), tmp_path / "files")
+    assert isinstance(next(iter(large.runs.values())).daily_lesion, np.memmap)
+    pd.testing.assert_frame_equal(large.subjects, small.subjects)
+    xr.testing.assert_identical(large.quantiles, small.quantiles)
+    assert not (tmp_path / "files" / execute.WORK).exists()
 
 
 def test_an_unfinished_other_run_is_refused_too(engine: Engine, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Room = Callable[[tuple[int, ...], Any], np.ndarray]
+"""Gives an array of a shape and dtype."""
 
 
 @dataclass
@@ -98,35 +100,51 @@ class ArmRun:
 
     @classmethod
     def concatenate(cls, parts: Sequence[ArmRun]) -> ArmRun:
-        """Join runs of the same arm over further subjects, in the order given.
+        """Join runs of the same arm over further subjects, in the order given; see `gather`."""
+        return cls.gather(parts, sum(part.subjects for part in parts))
+
+    @classmethod
+    def gather(cls, parts: Iterable[ArmRun], subjects: int, room: Room = np.empty) -> ArmRun:
+        """Join runs of the same arm over further subjects as they come, one at a time.
 
         Series and fields stay those of the *first* subjects: a part's are kept only while all subjects before it have
         theirs. Events are sorted by subject and time.
 
+        Parameters
+        ----------
+        parts
+            In the order of their subjects; none is kept.
+        subjects
+            How many there are in all.
+        room
+            Gives an array of a shape and dtype to be filled (in memory, or on disk for very many subjects).
+
         Raises
         ------
         ValueError
-            If the parts are not of the same arm, lesions, agents and times.
+            If there is no part, or the parts are not of the same arm, lesions, agents and times.
         """
-        if not parts:
-            raise ValueError("nothing to join")
-        first = parts[0]
-        for part in parts[1:]:
+        first, joined, at = None, {}, 0
+        leading: dict[str, list[Array]] = {name: [] for names in _LEADING for name in names}
+        events: list[dict[str, list[Any]]] = []
+        for part in parts:
+            if first is None:
+                first = replace(part, end_state=None)
+                named = ("subject_ids", *_BY_SUBJECT, *_OPTIONAL, "end_state")
+                joined = {name: _room_for(getattr(part, name), subjects, room) for name in named}
             _same_arm(first, part)
-        joined: dict[str, Any] = {
-            name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
-            for name in ("subject_ids", *_BY_SUBJECT)
-        }
-        for name in _OPTIONAL:
-            values = [getattr(part, name) for part in parts]
-            joined[name] = None if any(value is None for value in values) else np.concatenate(values, axis=-1)
-        for names in (("series_lesion", "series_body"), ("fields",)):
-            leading = _leading(parts, names[-1])
-            for name in names:
-                joined[name] = np.concatenate([getattr(part, name) for part in leading], axis=-1)
-        joined["events"] = _join_events([part.events for part in parts])
-        joined["end_state"] = _join_state([part.end_state for part in parts])
-        return replace(first, **joined)
+            for name in joined:
+                joined[name] = _fill(joined[name], getattr(part, name), at, at + part.subjects)
+            for names in _LEADING:
+                if sum(values.shape[-1] for values in leading[names[-1]]) == at:  # all before it have theirs
+                    for name in names:
+                        leading[name].append(getattr(part, name))
+            events.append(part.events)
+            at += part.subjects
+        if first is None:
+            raise ValueError("nothing to join")
+        joined |= {name: np.concatenate(values, axis=-1) for name, values in leading.items()}
+        return replace(first, **joined, events=_join_events(events))
 
     def select(self, count: int) -> ArmRun:
         """The first `count` subjects alone (without the state the engine needs to go on)."""
@@ -165,6 +183,7 @@ class ArmRun:
 
 _BY_SUBJECT = ("daily_lesion", "daily_body", "exposure", "dosed", "reached_plasma")
 _OPTIONAL = ("worst_grades", "cure_probability")
+_LEADING = (("series_lesion", "series_body"), ("fields",))
 
 
 def _same_arm(first: ArmRun, other: ArmRun) -> None:
@@ -176,33 +195,37 @@ def _same_arm(first: ArmRun, other: ArmRun) -> None:
             raise ValueError(f"parts differ in {name}")
 
 
-def _leading(parts: Sequence[ArmRun], name: str) -> list[ArmRun]:
-    """Parts up to the first that lacks `name` for some of its subjects (that one included)."""
-    kept: list[ArmRun] = []
-    for part in parts:
-        kept.append(part)
-        if getattr(part, name).shape[-1] < part.subjects:
-            break
-    return kept
-
-
 def _join_events(tables: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]]:
     columns = {name: [value for table in tables for value in table[name]] for name in tables[0]}
     order = sorted(range(len(columns["subject"])), key=lambda i: (columns["subject"][i], columns["time_h"][i]))
     return {name: [column[i] for i in order] for name, column in columns.items()}
 
 
-def _join_state(states: Sequence[Any]) -> Any:
-    first = states[0]
-    if isinstance(first, np.ndarray):
-        return np.concatenate(states, axis=-1)
-    if isinstance(first, dict):
-        return {key: _join_state([state[key] for state in states]) for key in first}
-    if isinstance(first, (list, tuple)):
-        return type(first)(_join_state(list(items)) for items in zip(*states, strict=True))
-    if any(state != first for state in states):
+def _room_for(value: Any, subjects: int, room: Room) -> Any:
+    """`value` of one part with room for all subjects on the last axis of its arrays."""
+    if isinstance(value, np.ndarray):
+        return room((*value.shape[:-1], subjects), value.dtype)
+    if isinstance(value, dict):
+        return {key: _room_for(item, subjects, room) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_room_for(item, subjects, room) for item in value)
+    return value
+
+
+def _fill(whole: Any, value: Any, first: int, last: int) -> Any:
+    """`whole` with the columns `first` to `last` taken from `value`; None once a part has none."""
+    if isinstance(whole, np.ndarray):
+        if value is None:
+            return None
+        whole[..., first:last] = value
+        return whole
+    if isinstance(whole, dict):
+        return {key: _fill(item, value[key], first, last) for key, item in whole.items()}
+    if isinstance(whole, (list, tuple)):
+        return type(whole)(_fill(item, other, first, last) for item, other in zip(whole, value, strict=True))
+    if whole is not None and value != whole:
         raise ValueError("parts end in states that do not fit together")
-    return first
+    return whole
 
 
 def _pack(value: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:

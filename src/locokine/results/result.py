@@ -35,7 +35,7 @@ class Result:
     ----------
     manifest
         Facts of the run: `experiment`, `version`, `seed`, `subjects`, `command`, `input_hash`, `library_hash`,
-        `criteria` ("recist" or "caliper").
+        `code` (hash of the equations), `criteria` ("recist" or "caliper").
     protocol
         What was given, to whom and when.
     runs
@@ -91,6 +91,12 @@ class Result:
         if "daily" in self.stored:
             return self.stored["daily"]
         return _series(self.runs, "day", "daily_time", "daily_lesion", "daily_body")
+
+    def daily_of_first(self, count: int | None) -> xr.Dataset:
+        """`daily` of the first `count` subjects (None: all), without touching the others."""
+        if "daily" in self.stored:
+            return self.stored["daily"].isel(subject=slice(None, count))
+        return _series(self.runs, "day", "daily_time", "daily_lesion", "daily_body", count)
 
     @cached_property
     def series(self) -> xr.Dataset:
@@ -210,11 +216,14 @@ def _coordinates(runs: Mapping[str, ArmRun], subjects: int) -> dict[str, Any]:
     }
 
 
-def _series(runs: Mapping[str, ArmRun], axis: str, time: str, lesion: str, body: str) -> xr.Dataset:
+def _series(
+    runs: Mapping[str, ArmRun], axis: str, time: str, lesion: str, body: str, most: int | None = None
+) -> xr.Dataset:
     import xarray as xr
 
     first = next(iter(runs.values()))
     count = min(getattr(run, body).shape[-1] for run in runs.values())
+    count = count if most is None else min(count, most)
     data: dict[str, Any] = {}
     for i, item in enumerate(LESION):
         values = np.stack([getattr(run, lesion)[i, ..., :count] for run in runs.values()])

@@ -158,7 +158,7 @@ def save(result: Result, directory: Path, *, full: bool = False) -> Path:
 def _write_arrays(result: Result, folder: Path, count: int) -> None:
     first = slice(None, count)
     groups = {
-        "daily": result.daily.isel(subject=first),
+        "daily": result.daily_of_first(count),
         "series": result.series.isel(subject=first),
         "quantiles": result.quantiles,
         "exposure": result.exposure,

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
 import locokine.outcome  # noqa: F401  tells results how outcomes are read
 from locokine import __version__
 from locokine.engine.run import ArmRun
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Subjects per chunk."""
+LARGE = 2**26
+"""Bytes from which an array of all subjects of an arm lies in a file."""
 WORK = ".locokine-run"
 """Hidden folder of an unfinished run inside the output folder."""
 
@@ -84,6 +88,7 @@ def make_manifest(experiment: Experiment, command: str = "run") -> dict[str, Any
         "criteria": host.meta.get("criteria", "caliper"),
         "input_hash": _hash([experiment.name, resolved, experiment.subjects, experiment.seed, __version__]),
         "library_hash": str(experiment.library.digest),
+        "code": _code_hash(),
     }
 
 
@@ -157,6 +162,8 @@ def _check_folder(folder: Path, manifest: dict[str, Any], force: bool) -> bool:
     found = read_manifest(folder)
     if found is not None:
         if found["input_hash"] == manifest["input_hash"]:
+            if found.get("code", manifest["code"]) != manifest["code"]:
+                raise InputError(str(folder), "holds the result of this run, made by other equations of the same version", remedy)
             return True
         raise InputError(str(folder), f"holds the result of another run ({_describe(found, manifest)})", remedy)
     started = _read_identity(folder / WORK)
@@ -185,11 +192,25 @@ def _read_identity(work: Path) -> dict[str, Any] | None:
 class _Memory:
     """Keeps no chunks: for a run in memory."""
 
+    def has(self, name: str) -> bool:
+        """Never."""
+        return False
+
     def get(self, name: str) -> ArmRun | None:
+        """Nothing."""
         return None
 
-    def put(self, name: str, run: ArmRun) -> None:
-        return None
+    def need(self, name: str) -> ArmRun:
+        """Nobody asks: all parts are kept."""
+        raise KeyError(name)
+
+    def put(self, name: str, run: ArmRun) -> ArmRun | None:
+        """The run itself: nobody else has it."""
+        return run
+
+    def room(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Memory."""
+        return np.empty(shape, dtype)
 
 
 class _Chunks:
@@ -197,21 +218,32 @@ class _Chunks:
 
     def __init__(self, work: Path) -> None:
         self.work = work
+        self.files = 0
 
     @classmethod
     def start(cls, folder: Path, manifest: dict[str, Any], force: bool) -> _Chunks:
         """Open the chunks of this run, or start anew if there are none or other code made them."""
         work = folder / WORK
-        identity = {**manifest, "code": _code_hash()}
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            if force or _read_identity(work) != json.loads(json.dumps(identity)):
+            if force or _read_identity(work) != json.loads(json.dumps(manifest)):
                 if work.exists():
                     shutil.rmtree(work)
                 work.mkdir()
-                text = json.dumps(identity, indent=2).encode()
+                text = json.dumps(manifest, indent=2).encode()
                 write_atomic(work / "identity.json", lambda stream: stream.write(text))
         return cls(work)
+
+    def has(self, name: str) -> bool:
+        """Whether a chunk was finished before and can be read."""
+        return self.get(name) is not None
+
+    def need(self, name: str) -> ArmRun:
+        """A chunk that has been put here."""
+        found = self.get(name)
+        if found is None:
+            raise InputError(str(self.work), f"{name}.npz has gone or changed during the run", "start the run again; it goes on")
+        return found
 
     def get(self, name: str) -> ArmRun | None:
         """A chunk that was finished before; None if there is none, or it cannot be read."""
@@ -220,10 +252,19 @@ class _Chunks:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
 
-    def put(self, name: str, run: ArmRun) -> None:
-        """Keep a finished chunk."""
+    def put(self, name: str, run: ArmRun) -> ArmRun | None:
+        """Keep a finished chunk; None: it need not stay in memory."""
         with disk_errors(self.work.parent):
             write_atomic(self.work / f"{name}.npz", run.save)
+        return None
+
+    def room(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Memory for what is small, a file for the day values of very many subjects (the system keeps of it what fits)."""
+        if np.prod(shape) * np.dtype(dtype).itemsize < LARGE:
+            return np.empty(shape, dtype)
+        self.files += 1
+        with disk_errors(self.work.parent):
+            return np.lib.format.open_memmap(self.work / f"joined{self.files}.npy", "w+", dtype, shape)
 
     def remove(self) -> None:
         """Drop all chunks: the result is written."""
@@ -313,17 +354,19 @@ def _simulate(
         for number, arm in enumerate(protocol.arms)
         for first in range(0, experiment.subjects, CHUNK)
     ]
-    parts = {piece.name: part for piece in pieces if (part := chunks.get(piece.name)) is not None}
-    missing = [piece for piece in pieces if piece.name not in parts]
+    missing = [piece for piece in pieces if not chunks.has(piece.name)]
     done = sum(piece.subjects for piece in pieces) - sum(piece.subjects for piece in missing)
     tell(missing[0].arm if missing else "rechallenge")
+    kept: dict[str, ArmRun | None] = {}
     for piece, part in workforce.arms(missing):
-        chunks.put(piece.name, part)
-        parts[piece.name] = part
+        kept[piece.name] = chunks.put(piece.name, part)
         done += piece.subjects
         tell(piece.arm)
     runs = {
-        arm.name: ArmRun.concatenate([parts[piece.name] for piece in pieces if piece.arm == arm.name])
+        arm.name: ArmRun.gather(
+            (kept.get(piece.name) or chunks.need(piece.name) for piece in pieces if piece.arm == arm.name),
+            experiment.subjects, chunks.room,
+        )
         for arm in protocol.arms
     }
     wanted = [
@@ -348,4 +391,5 @@ def _simulate(
 def is_finished(experiment: Experiment, folder: Path | str) -> bool:
     """Whether a folder holds the finished result of this very experiment."""
     found = read_manifest(Path(folder))
-    return found is not None and found["input_hash"] == make_manifest(experiment)["input_hash"]
+    wanted = make_manifest(experiment)
+    return found is not None and found["input_hash"] == wanted["input_hash"] and found.get("code") == wanted["code"]

@@ -267,7 +267,7 @@ def lesion_correlation(outcome: Outcome, arm: str, level: float = 0.95) -> Clust
     table = outcome.lesions
     rows = where(table, (table["arm"] == arm) & (table["best_response"] != "NE"))
     hit = rows["best_response"].isin(("CR", "PR")).to_numpy(dtype=np.float64)
-    groups = [hit[(rows["subject"] == subject).to_numpy()] for subject in rows["subject"].unique()]
+    groups = [hit[at] for at in rows.groupby("subject", sort=False).indices.values()]
     total, hits = len(hit), int(hit.sum())
     if not total:
         return Clustered(0, 0, exact_interval(0, 0), nan)
