@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from html.parser import HTMLParser
@@ -18,6 +19,7 @@ from locokine.engine.variables import FIELD, LESION
 from locokine.errors import InputError
 from locokine.report import style
 from locokine.report.build import RESEARCH_USE, render, write_report
+from locokine.report.caveats import caveats
 from locokine.report.figures import make_all, plot_fields, save_all
 from locokine.report.figures_bars import CAUSES, death_shares
 from locokine.report.figures_chain import CHAIN, plot_chain, relative_to, thin, treatment_window
@@ -206,8 +208,27 @@ def test_ids_are_unique_and_references_have_a_target(page: str) -> None:
 
 
 def test_warnings_of_the_run_are_shown(asked: Experiment) -> None:
-    text = Page(render(result_of(asked, warnings=["the third rule never fired"]), asked)).text
-    assert "Warnings the third rule never fired" in text
+    """Few hosts and responses without treatment are said at the head; a large run in which all is well says nothing."""
+    text = Page(render(result_of(asked), asked)).text
+    assert f"{asked.subjects} hosts an arm: a share of 0 may be anything up to" in text
+    many = experiment_of(subjects=40)
+    assert not [line for line in caveats(result_of(many), many) if "hosts an arm" in line]
+
+
+def test_every_caveat_has_its_cause(asked: Experiment) -> None:
+    """Switches off, response without treatment, death before the first visit, a challenge that naive hosts reject."""
+    made = result_of(experiment_of(subjects=40))
+    off = dataclasses.replace(asked, protocol=dataclasses.replace(asked.protocol, switches={"t_killing": False}))
+    assert "Switched off in all arms: t killing." in caveats(made, off)
+    table = made.subjects
+    bare = [arm.name for arm in asked.protocol.arms if not arm.times]
+    for name in bare:
+        table.loc[table["arm"] == name, "best_response"] = "PR"
+    assert sum("without any treatment" in line for line in caveats(made, asked)) == len(bare)
+    table["best_response"] = "NE"
+    assert sum("died before the first visit" in line for line in caveats(made, asked)) == len(made.runs)
+    made.outcome.challenges["rejected"] = True
+    assert sum("of naive hosts only" in line for line in caveats(made, asked)) == 2
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a & b", "costs $5 or $6", "x" * 190])

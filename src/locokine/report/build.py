@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locokine.report import style, tables
+from locokine.report.caveats import caveats
 from locokine.report.figures import make_all, svg_all
 from locokine.report.figures_chain import MAX_COLUMNS, treatment_window
 from locokine.report.figures_fields import has_fields, representative
@@ -114,7 +115,7 @@ def context(result: Any, experiment: Experiment, slides: bool = True) -> dict[st
         "held": _held(result),
         "detailed": int(result.series.sizes["subject"]),
         "patients": manifest.get("criteria") == "recist",
-        "warnings": [str(text) for text in manifest.get("warnings", [])],
+        "warnings": caveats(result, experiment),
         "statuses": [(status, STATUS_COLOURS[status]) for status in STATUSES],
         **_evidence(experiment),
     }

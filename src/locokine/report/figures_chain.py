@@ -148,6 +148,10 @@ MAX_COLUMNS = 8
 """Arms side by side at most; more would be too narrow to read."""
 
 
+OF_LIVING_CELLS = ("viable_pO2",)
+"""Means over living tumour cells: without one there is no value, whatever oxygen the place has."""
+
+
 def over_lesions(data: Any, variable: str, how: str) -> Array:
     """Values of a variable with lesions put together.
 
@@ -170,6 +174,9 @@ def over_lesions(data: Any, variable: str, how: str) -> Array:
     if how == "body":
         return np.asarray(values.transpose(time, "subject").values, dtype=float)
     values = np.asarray(values.transpose("lesion", time, "subject").values, dtype=float)
+    if variable in OF_LIVING_CELLS:
+        cells = np.asarray(data["viable_cells"].transpose("lesion", time, "subject").values, dtype=float)
+        values = np.where(cells >= 1.0, values, np.nan)
     present = np.isfinite(values)
     count = present.sum(axis=0)
     total = np.where(present, values, 0.0).sum(axis=0)
