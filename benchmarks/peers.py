@@ -86,6 +86,7 @@ class Subject:
 
     def give(self, dose: int, y: Array) -> Array:
         """State after a dose."""
+        from locokine._jit import callable_alone
         from locokine.engine import body_pass, kernel, tissue_pass
         from locokine.engine.events import give
         from locokine.tissue import shells
@@ -94,11 +95,11 @@ class Subject:
         n = len(y) - len(AREAS)
         write_state(b, self.shells, y[:n])
         body_pass.outputs_pass(b.body, b.host)
-        kernel.fill_scratch(b)
+        callable_alone(kernel.fill_scratch)(b)
         for i in range(len(b.tissue)):
             tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
             shells.place_shells(b.tissue[i], b.lesion[i], plan.shells, plan.cores, b.scratch[0])
-        give(b, plan, dose, 0, self.doses[dose])
+        callable_alone(give)(b, plan, dose, 0, self.doses[dose])
         return np.concatenate([read_state(b, self.shells), y[n:]])
 
 

@@ -206,7 +206,7 @@ class _Plain(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if module.__name__ == "plainkine":
             return
         if module.__name__ == "plainkine._jit":
-            for name in ("law", "access", "kernel", "loop", "part"):
+            for name in ("law", "coupling", "access", "kernel", "loop", "part", "unit"):
                 setattr(module, name, lambda function: function)
             module.exponent, module.mantissa = exponent, mantissa  # type: ignore[attr-defined]
             return
@@ -249,9 +249,12 @@ class Stiff:
     EPS = 1e-7
 
     def __init__(self, made: Experiment, arm: str, subject: int = 0) -> None:
+        from locokine._jit import callable_alone
         from locokine.engine import body_pass, kernel, tissue_pass
 
-        self.kernel, self.body_pass, self.tissue_pass = kernel, body_pass, tissue_pass
+        self.body_pass, self.tissue_pass, self.alone = body_pass, tissue_pass, callable_alone
+        self.kernel = {name: callable_alone(getattr(kernel, name))
+                       for name in ("fill_scratch", "prepare_lesion", "fine_step", "slow_step")}
         people = draw(made)
         one = Population(people.names, people.values[:, [subject]], people.seed)
         self.setting, self.block = prepared(made, arm, one, chance=False)
@@ -316,14 +319,14 @@ class Stiff:
         b, plan, eps = self.block, self.plan, self.EPS
         b.rate[:] = 0.0
         self.body_pass.outputs_pass(b.body, b.host)
-        self.kernel.fill_scratch(b)
+        self.kernel["fill_scratch"](b)
         for i in range(len(b.tissue)):
             # once more before: conductances depend on the pressure, which the pass itself finds out
             self.tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
-            self.kernel.prepare_lesion(b, plan, i, eps)
+            self.kernel["prepare_lesion"](b, plan, i, eps)
         self.body_pass.clear_body_drives(b.body)
-        self.kernel.fine_step(b, plan, 1e9, eps, 1.0, self.present)
-        self.kernel.slow_step(b, plan, 1e9, eps)
+        self.kernel["fine_step"](b, plan, 1e9, eps, 1.0, self.present)
+        self.kernel["slow_step"](b, plan, 1e9, eps)
         return (self.read()[:, :columns] - y) / eps
 
     def start(self) -> None:
@@ -341,7 +344,7 @@ class Stiff:
         self.write(np.repeat(self.y[:, None], WIDTH, axis=1))
         self._settle()
         for s in range(WIDTH):
-            give(b, self.plan, dose, s, time)
+            self.alone(give)(b, self.plan, dose, s, time)
         self.y = self.read()[:, 0]
 
     def _settle(self) -> None:
@@ -350,7 +353,7 @@ class Stiff:
 
         b, plan = self.block, self.plan
         self.body_pass.outputs_pass(b.body, b.host)
-        self.kernel.fill_scratch(b)
+        self.kernel["fill_scratch"](b)
         for i in range(len(b.tissue)):
             self.tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
             shells.place_shells(b.tissue[i], b.lesion[i], plan.shells, plan.cores, b.scratch[0])
@@ -361,8 +364,8 @@ class Stiff:
 
         self.write(np.repeat(y[:, None], WIDTH, axis=1))
         self._settle()
-        report_pass.report_lesion(self.block, self.plan, 0, self.block.report_lesion)
-        report_pass.report_body(self.block, self.plan, self.block.report_body)
+        self.alone(report_pass.report_lesion)(self.block, self.plan, 0, self.block.report_lesion)
+        self.alone(report_pass.report_body)(self.block, self.plan, self.block.report_body)
         made = {name: float(self.block.report_lesion[i, 0]) for name, i in LESION_AT.items()}
         return made | {name: float(self.block.report_body[i, 0]) for name, i in BODY_AT.items()}
 

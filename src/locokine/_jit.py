@@ -14,6 +14,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,6 +80,12 @@ def law(function: F) -> F:
     return numba.njit(error_model="numpy", forceinline=True, fastmath=FREE)(function)
 
 
+def coupling(function: F) -> F:
+    """Compile a law of named tuples: inlined like any law, but without the wrapper for Python that unpacks them all."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(error_model="numpy", forceinline=True, fastmath=FREE, **options)(function)
+
+
 def access(function: F) -> F:
     """Compile a reader or writer of named fields: inlined like a law, and only called by compiled code."""
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -110,6 +117,17 @@ def loop(function: F) -> F:
 def part(function: F) -> F:
     """Compile a piece of a `kernel` that only compiled code calls: without the wrapper for Python, which takes long."""
     return _compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+def unit(function: F) -> F:
+    """Compile a `part` that is cached on disk by itself, so that another process may compile it (`engine.together`)."""
+    return _compiled(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+@lru_cache
+def callable_alone(function: F) -> F:
+    """A `part` or `unit` that Python may call, for tests and measurements (compiled once more, with a wrapper)."""
+    return kernel(plain(function))  # type: ignore[return-value]
 
 
 def exponent(x: Any) -> Any:

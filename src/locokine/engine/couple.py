@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from locokine._jit import law
+from locokine._jit import coupling as law
 from locokine.biology import (
     bleeding,
     endothelium,

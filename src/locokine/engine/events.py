@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from locokine._jit import kernel, part
+from locokine._jit import part, unit
 from locokine.biology.arithmetic import largest
 from locokine.biology.binding import free_concentration
 from locokine.biology.extinction import exponent
@@ -31,6 +31,10 @@ from locokine.tissue.shells import rim_share
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
+NOWHERE = np.int64(-1)
+(IMPLANTED, EXTINCT, CURED, DOSE, DOSE_HELD, COURSE_ENDED, HUMANE_ENDPOINT, TOXIC_DEATH, TUMOUR_DEATH, IRRADIATED, RESECTED,
+ DOSE_REDUCED) = np.arange(12)
+"""Places in `block.KINDS`. Numbers of a type, not Python's: `note` would be compiled anew for each of those."""
 PALPABLE = 2.0
 """Diameter in mm below which a deposit cannot be felt."""
 
@@ -47,7 +51,7 @@ def note(b, s, time, kind, lesion, value):
         b.logged[s] = at + 1
 
 
-@kernel
+@part
 def implant(b, plan, l):
     """Put a tumour deposit into every host: cells in equal shells, host tissue around them at rest."""
     w, line, lesion = b.tissue[l], b.line[l], b.lesion[l]
@@ -190,13 +194,13 @@ def allowed(b, plan, dose, s, time):
             if plan.rule_kind[r] == 3:
                 if b.course_share[course, s] > plan.rule_share[r]:
                     b.course_share[course, s] = plan.rule_share[r]
-                    note(b, s, time, 11, -1, plan.rule_share[r])
+                    note(b, s, time, DOSE_REDUCED, NOWHERE, plan.rule_share[r])
                 continue
             if plan.rule_kind[r] == 1:
-                note(b, s, time, 4, -1, dose)
+                note(b, s, time, DOSE_HELD, NOWHERE, dose)
             else:
                 b.course_over[course, s] = 1.0
-                note(b, s, time, 5, -1, course)
+                note(b, s, time, COURSE_ENDED, NOWHERE, course)
             return False
     return True
 
@@ -352,7 +356,7 @@ def infuse(b, plan, dose):
         b.rate[plan.dose_agent[dose], s] += b.running[dose, s]
 
 
-@kernel
+@unit
 def give(b, plan, dose, s, time):
     """Give one dose to subject `s` if its rules allow."""
     if not allowed(b, plan, dose, s, time):
@@ -406,7 +410,7 @@ def give(b, plan, dose, s, time):
     b.treated[s] = 1.0
     b.dosed[agent, s] += amount
     b.ledger[agent, 0, s] += amount
-    note(b, s, time, 3, agent, amount)
+    note(b, s, time, DOSE, agent, amount)
 
 
 @part
@@ -436,7 +440,7 @@ def extinction(b, plan, time):
                     w[k * SHELL + T.loss + s] = 0.0
                 lesion[L.extinct + s] = 1.0
                 lesion[L.cells + s] = 0.0
-                note(b, s, time, 1, l, 0.0)
+                note(b, s, time, EXTINCT, l, 0.0)
                 cured = True
                 for m in range(b.lesion.shape[0]):
                     if b.lesion[m, L.extinct + s] == 0.0 and time >= plan.implant_time[m]:
@@ -444,7 +448,7 @@ def extinction(b, plan, time):
                     if time < plan.implant_time[m]:
                         cured = False
                 if cured:
-                    note(b, s, time, 2, -1, 0.0)
+                    note(b, s, time, CURED, NOWHERE, 0.0)
 
 
 @part
@@ -465,13 +469,13 @@ def deaths(b, plan, time):
                     solid += b.lesion[l, L.volume + s]
         if b.body[B.hazard + s] >= b.death_draw[s]:
             b.end_time[s] = time
-            note(b, s, time, 7, -1, b.body[B.hazard + s])
+            note(b, s, time, TOXIC_DEATH, NOWHERE, b.body[B.hazard + s])
         elif solid >= p.endpoint_burden or cavity >= p.endpoint_cavity:
             b.end_time[s] = time
-            kind = 6
+            kind = HUMANE_ENDPOINT
             if plan.patient > 0.0:
-                kind = 8
-            note(b, s, time, kind, -1, largest(solid, cavity))
+                kind = TUMOUR_DEATH
+            note(b, s, time, kind, NOWHERE, largest(solid, cavity))
         else:
             alive += 1
     return alive

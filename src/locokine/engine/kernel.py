@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel, part
+from locokine._jit import kernel, part, unit
 from locokine.engine import body_pass, events, extrapolate, partners, report_pass, settle, tissue_pass
 from locokine.tissue import held, shells
 from locokine.tissue.layout import POOLS, SHELL, SOL, B, L, T, W, load_host
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
+NONE = np.int64(-1)
 
 
 @part
@@ -42,7 +43,7 @@ def move_fluid(b, plan, l, dt):
     shells.step_protein(w, lesion, n, b.scratch[4], b.scratch[5], dt)
 
 
-@kernel
+@part
 def prepare_lesion(b, plan, l, dt):
     """Fluid and protein of one lesion over `dt`, and the coefficients its solutes move with."""
     w, n, cores = b.tissue[l], plan.shells, plan.cores
@@ -60,7 +61,7 @@ def prepare_lesion(b, plan, l, dt):
     partners.clear_toxic(w, n)
 
 
-@kernel
+@part
 def fill_scratch(b):
     """Per-subject numbers that the shell operators take as arrays."""
     for s in range(W):
@@ -74,7 +75,7 @@ def fill_scratch(b):
         b.scratch[6, s] = p.cavity_area / p.cavity_wall_depth
 
 
-@kernel
+@part
 def fine_step(b, plan, time, h, weight, present):
     """Solutes in lesions, node and plasma over one fine step."""
     blood, lymph, lost, made, around, cells = b.flux[0], b.flux[1], b.flux[2], b.flux[3], b.flux[4], b.flux[5]
@@ -123,7 +124,7 @@ def fine_step(b, plan, time, h, weight, present):
     report_pass.track_exposure(b, plan, time, h)
 
 
-@kernel
+@part
 def slow_step(b, plan, time, dt):
     """Biology of lesions, node and host over one step."""
     homing, taken = b.flux[0], b.flux[1]
@@ -159,7 +160,7 @@ def slow_step(b, plan, time, dt):
             body_pass.supply_pass(b.lesion[l], volume, protein, dt)
 
 
-@part
+@unit
 def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, fields):
     """Write what is due at grid point `i`: columns `daily` or `series` of the output, and fields; the dead stay nan."""
     if daily < 0 and series < 0 and field < 0:
@@ -219,7 +220,7 @@ def whole_step(b, plan, time, dt):
     slow_step(b, plan, time, dt)
 
 
-@kernel
+@unit
 def step(b, plan, i, time, dt, present):
     """One step, second order by extrapolation: twice the result of two half steps less that of one whole step."""
     extrapolate.keep(b.state, b.rows, b.before)
@@ -234,8 +235,8 @@ def step(b, plan, i, time, dt, present):
 
 
 @kernel
-def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fields):
-    """Advance one block of subjects from the beginning to the end of the plan; returns the time it stopped at."""
+def advance_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fields):
+    """What `run_block` calls once it is compiled."""
     present = b.present
     for g in range(plan.agents):
         present[g] = 1 * (g == 0)
@@ -260,7 +261,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
             dt = plan.step[i]
         events.grade_pass(b, plan, time, dt)
         # a day's value is that before the dose of the day; the series show the moment after it
-        write_outputs(b, plan, i, time, plan.output[i, 0], -1, -1, daily_lesion, daily_body, fields)
+        write_outputs(b, plan, i, time, plan.output[i, 0], NONE, NONE, daily_lesion, daily_body, fields)
         if acting:
             partners.act(b, plan, time)
             for l in range(b.tissue.shape[0]):
@@ -280,7 +281,7 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
                 events.infuse(b, plan, d)
         if dosed:
             report_pass.track_exposure(b, plan, time, 0.0)
-        write_outputs(b, plan, i, time, -1, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
+        write_outputs(b, plan, i, time, NONE, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
         if i == steps or over:
             return time
         step(b, plan, i, time, dt, present)
@@ -288,3 +289,17 @@ def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fie
         events.extinction(b, plan, plan.time[i + 1])
         over = events.deaths(b, plan, plan.time[i + 1]) == 0  # the moment of the last death is still written
     return plan.time[steps]
+
+
+UNITS = (("settle", "implant_due"), ("kernel", "write_outputs"), ("events", "give"), ("partners", "act"))
+"""What another process compiles while this one compiles `step`; about half of the work."""
+
+
+def run_block(b, plan, daily_lesion, daily_body, series_lesion, series_body, fields):
+    """Advance one block of subjects from the beginning to the end of the plan; returns the time it stopped at."""
+    arrays = (daily_lesion, daily_body, series_lesion, series_body, fields)
+    if not getattr(advance_block, "signatures", True):  # not yet compiled, or read from the cache, in this process
+        from locokine.engine import together
+
+        together.compile_first(advance_block, step, b, plan, arrays)
+    return advance_block(b, plan, *arrays)

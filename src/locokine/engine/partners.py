@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from locokine._jit import kernel, loop, part
+from locokine._jit import loop, part, unit
 from locokine.biology import cytotoxic, radiation
 from locokine.biology.arithmetic import exp
-from locokine.engine.events import note
+from locokine.engine.events import IRRADIATED, RESECTED, note
 from locokine.tissue.layout import SHELL, SOL, TISSUE_FIELDS, B, L, S, T, W, load_agent, load_host, load_line
 
 ZERO = np.uint64(0)
@@ -66,7 +66,7 @@ def toxic_body_pass(body, mean_plasma, at, agent, weight):
         body[B.toxic_lymphocyte + s] += weight * cytotoxic.death_rate(c, d.toxic_half, d.toxic_lymphocyte)
 
 
-@kernel
+@part
 def toxic_drives(b, plan, time, weight):
     """Running means of what all cytotoxic agents do, in lesions, blood and node."""
     for g in range(plan.agents):
@@ -93,7 +93,7 @@ def irradiate(b, plan, l, dose, s, time):
             w[o + f + s] *= spared
         for g in range(plan.antigens):
             b.tcells[l, (k * plan.antigens + np.uint64(g)) * W + s] *= spared
-    note(b, s, time, 9, l, dose)
+    note(b, s, time, IRRADIATED, l, dose)
 
 
 @part
@@ -128,10 +128,10 @@ def resect(b, plan, l, share, left, s, time):
     lesion[L.antigen + s] *= tissue
     lesion[L.danger + s] *= tissue
     lesion[L.cells + s] *= keep
-    note(b, s, time, 10, l, cells * keep)
+    note(b, s, time, RESECTED, l, cells * keep)
 
 
-@part
+@unit
 def act(b, plan, time):
     """Carry out what is due now beside doses, in every host that lives: irradiation and resection."""
     for a in range(plan.act_time.shape[0]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel, loop, part
+from locokine._jit import loop, part
 from locokine.biology import traffic
 from locokine.biology.arithmetic import largest
 from locokine.biology.binding import free_concentration
@@ -103,7 +103,7 @@ def report_totals(b, plan, l, out):
             out[32, s] += w[o + T.macrophages + s]
 
 
-@kernel
+@part
 def report_lesion(b, plan, l, out):
     """Totals and means of lesion `l` into `out` (variables, WIDTH)."""
     w, lesion = b.tissue[l], b.lesion[l]
@@ -158,7 +158,7 @@ def report_lesion(b, plan, l, out):
     report_amounts(b, plan, l, out)
 
 
-@kernel
+@part
 def report_body(b, plan, out):
     """The host's quantities into `out` (variables, WIDTH)."""
     for s in range(W):
@@ -292,7 +292,7 @@ def hide_bound(b, plan, l, g, first, stop, end, fluid, count):
             end[s] -= (amount - seen_amount(b, plan, l, g, k, s)) / (fluid[s] * count)
 
 
-@kernel
+@part
 def track_exposure(b, plan, time, dt):
     """Peak and area under the curve of every agent and of active IL-2 in tumour, rim, node and plasma."""
     last = b.peak.shape[1] - 1

@@ -91,7 +91,7 @@ def immune_step(b, plan, time, homing, dt):
                         dt)
 
 
-@kernel
+@part
 def infiltrate(b, plan, time):
     """Give the lesions of a host the T cells that they have by the time one in place is first seen.
 
@@ -146,7 +146,7 @@ def implant_due(b, plan, since, time):
         events.implant(b, plan, l)
         starve(b, plan, l)
         for s in range(W):
-            events.note(b, s, time, 0, l, b.lesion[l, L.cells + s])
+            events.note(b, s, time, events.IMPLANTED, l, b.lesion[l, L.cells + s])
         settled = settled or in_place(plan, l)
     if settled:
         infiltrate(b, plan, time)
