@@ -101,7 +101,7 @@ def test_a_rate_over_a_stated_time() -> None:
 
 def test_infusions_must_not_overlap() -> None:
     said = message("kine 3000 IU/kg/h intravenous q8h x3")
-    assert "infusions of 24 h would overlap" in said
+    assert "infusions of 24 h every 8 h would overlap" in said
     assert "over 8 h" in said
 
 

@@ -244,12 +244,12 @@ def expand_course(
 
 def _duration(course: Course, times: Sequence[float], place: str) -> float:
     """Return how long each dose takes, h: an amount per time without `over` runs through the day of the dose."""
-    if course.amount is None or not course.amount.rate:
-        return course.duration
-    duration = course.duration or DAY
-    if any(later - time < duration - 1e-9 for time, later in pairwise(times)):
-        problem = f"infusions of {duration:g} h would overlap"
-        raise InputError(place, problem, f"say how long each one lasts, e.g. over {times[1] - times[0]:g} h")
+    rate = course.amount is not None and course.amount.rate
+    duration = course.duration or (DAY if rate else 0.0)
+    gap = min((later - time for time, later in pairwise(times)), default=math.inf)
+    if duration > gap + 1e-9 * max(1.0, times[-1]):
+        problem = f"infusions of {duration:g} h every {gap:g} h would overlap"
+        raise InputError(place, problem, f"say how long each one lasts, e.g. over {gap:g} h")
     return duration
 
 
