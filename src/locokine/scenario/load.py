@@ -13,7 +13,7 @@ from locokine.biology.switches import GROUPS, SWITCHES
 from locokine.errors import InputError
 from locokine.parameters.library import Library, load_library
 from locokine.parameters.reading import Block, plain, read_file, read_yaml, suggest
-from locokine.scenario.acts import expand_act, is_act, parse_act
+from locokine.scenario.acts import ACTS, expand_act, is_act, parse_act
 from locokine.scenario.amounts import AgentUnits
 from locokine.scenario.dose_table import is_table, lines_of
 from locokine.scenario.dosing import expand_course, parse_course
@@ -128,7 +128,20 @@ def _root(source: str | Path | Mapping[str, Any]) -> tuple[Any, str, Path | None
 # --- names and meaning -----------------------------------------------------------------------------------------------
 
 
+RESERVED_AGENTS = (*ACTS, "table")
+"""First words of lines that are no dose, and so no names of agents."""
+
+
 def _library(model: ScenarioModel, given: Library | None, path: Path | None, where: Where) -> Library:
+    library = _shelf(model, given, path, where)
+    for name in library.agents:
+        if name.lower() in RESERVED_AGENTS:
+            problem = f"'{name}' is a word of the dosing language and cannot be given"
+            raise InputError(f"agents.{name}", problem, "call the agent something else")
+    return library
+
+
+def _shelf(model: ScenarioModel, given: Library | None, path: Path | None, where: Where) -> Library:
     if given is not None:
         if model.library:
             raise InputError(where.place("library"), "a library was given from outside as well", "use only one of them")
