@@ -19,6 +19,7 @@ from locokine.scenario.dose_table import is_table, lines_of
 from locokine.scenario.dosing import expand_course, parse_course
 from locokine.scenario.experiment import Experiment, agent_units, body_surface, override_targets, resolve_override
 from locokine.scenario.protocol import CAVITIES, Act, Arm, Dose, LesionPlan, Protocol, Rechallenge, Rule
+from locokine.scenario.synonyms import agent_synonyms, by_name
 from locokine.scenario.validate import Where, validate
 from locokine.units import parse_quantity
 
@@ -162,7 +163,7 @@ def _build(model: ScenarioModel, library: Library, where: Where, path: Path | No
                 f"day {lesion.day:g} is not before the end of follow-up (day {follow_up:g})",
                 "lengthen follow-up, or let the lesion begin earlier",
             )
-    lines, places = _arm_lines(model, [plan.name for plan in lesions], where, path)
+    lines, places = _arm_lines(model, [plan.name for plan in lesions], where, path, library)
     arms, used = _arms(lines, places, model.host, library, lesions, groups, follow_up, where)
     protocol = Protocol(
         lesions=lesions,
@@ -310,9 +311,10 @@ def _sizes(lesion: LesionModel, where: Where, name: str) -> list[dict[str, float
 
 
 def _arm_lines(
-    model: ScenarioModel, lesions: list[str], where: Where, path: Path | None
+    model: ScenarioModel, lesions: list[str], where: Where, path: Path | None, library: Library
 ) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
-    """Return the dosing lines of every arm, dose tables read, and where each was written."""
+    """Return the dosing lines of every arm, dose tables read and agents by their names, and where each was written."""
+    synonyms = agent_synonyms(library)
     lines: dict[str, list[str]] = {}
     places: dict[str, tuple[str, ...]] = {}
     base = path.parent if path is not None else Path()
@@ -321,6 +323,7 @@ def _arm_lines(
         for index, text in enumerate(written):
             place = where.place("arms", name, index)
             made = lines_of(text, name, lesions, base, place) if is_table(text) else [text]
+            made = [by_name(line, synonyms, library, place) for line in made]
             read += [(line, place if len(made) == 1 else f"{place}, record {n}") for n, line in enumerate(made, 1)]
         lines[name] = [line for line, _ in read]
         places[name] = tuple(place for _, place in read)
