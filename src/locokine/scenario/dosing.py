@@ -127,7 +127,8 @@ def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
             problem = f"a route is expected before '{cursor.peek()}'"
         if amount is None and cursor.peek():
             problem += " (or a dose without a number)"
-        raise cursor.error(problem, suggest(cursor.peek().lower(), [name for name in ROUTES if "." not in name and len(name) > 2]))
+        whole = [name for name in ROUTES if "." not in name and len(name) > 2]
+        raise cursor.error(problem, suggest(cursor.peek().lower(), whole))
     cursor.take()
     return _finished(cursor, Course(agent, route, NOT_YET, amount, per_lesion), word, text, place)
 
