@@ -262,7 +262,7 @@ def test_several_lesions_are_written_with_a_limit_of_their_own() -> None:
     text = api.experiment_sbml({**SCENARIO, "lesions": lesions, "arms": {"a": []}}, "a")
     operations = text.count("<apply>")
     assert MOST < operations < 3 * MOST
-    assert "spot2: antigen and danger" in text
+    assert "spot2, core 1: " in text
 
 
 @pytest.mark.slow

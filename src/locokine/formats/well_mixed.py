@@ -102,7 +102,8 @@ def _check(experiment: Experiment, arm: str, subject: int | None) -> None:
     if subject is not None and not 0 <= subject < experiment.subjects:
         raise InputError("--subject", f"there is no subject {subject}", f"0 to {experiment.subjects - 1}")
     if experiment.protocol.geometry != "well-mixed" and any(p.site not in CAVITIES for p in experiment.protocol.lesions):
-        raise InputError("geometry", "shells are partial differential equations", "say --geometry well-mixed, or write geometry: well-mixed")
+        remedy = "say --geometry well-mixed, or write geometry: well-mixed"
+        raise InputError("geometry", "shells are partial differential equations", remedy)
     (chosen,) = experiment.protocol.arms
     if chosen.acts or any(plan.seeded_by for plan in experiment.protocol.lesions):
         what = "radiotherapy, surgery and seeded lesions are"
