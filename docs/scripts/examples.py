@@ -39,12 +39,14 @@ MARK = "<!-- {} -->"
 
 def draw(result: Any, name: str) -> None:
     """Volume by arm, and survival or response."""
+    from matplotlib.ticker import FuncFormatter
+
     arms = result.arms
     styles = style.arm_styles(arms)
     volume = result.daily["caliper_volume"].sum("lesion", skipna=False)
     with style.styled():
         figure = style.new_figure(9.6, 3.9)
-        figure.subplots_adjust(left=0.075, right=0.985, top=0.92, bottom=0.30, wspace=0.2)
+        figure.subplots_adjust(left=0.075, right=0.985, top=0.92, bottom=0.26, wspace=0.24)
         left, right = figure.subplots(1, 2)
         for arm in arms:
             values = np.asarray(volume.sel(arm=arm).transpose("day", "subject"))
@@ -54,6 +56,7 @@ def draw(result: Any, name: str) -> None:
             colour, line = styles[arm]
             left.plot(days[shown], np.maximum(middle, 1.0), color=colour, linestyle=line, label=arm)
         left.set(yscale="log", xlabel="day", title="caliper volume, mm³ (median of those alive)")
+        left.yaxis.set_major_formatter(FuncFormatter(lambda v, _: style.power_of_ten(round(np.log10(v)))))
         if result.manifest["criteria"] == "recist":
             bars(right, result.summary()["arms"])
         else:
@@ -78,7 +81,7 @@ def bars(axes: Any, arms: dict[str, Any]) -> None:
     axes.set_yticks(range(len(arms)), [style.wrap(name, 16, 2) for name in arms], fontsize=8)
     axes.invert_yaxis()
     axes.set(title="best response, %", xlim=(0, 100))
-    axes.legend(loc="lower right", fontsize=7)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncol=5, fontsize=8, frameon=False)
 
 
 def section(result: Any, name: str) -> str:
