@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+from pathlib import Path
 
 from benchmarks import page, speed
 from benchmarks.compare import compare, matched
+from benchmarks.physicell import measure
 from benchmarks.profile import profile, share_of_limit
 from benchmarks.scaling import scaling, slide
 
@@ -15,7 +18,16 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out memory and starting times")
-    quick = parser.parse_args().quick
+    parser.add_argument("--physicell", type=Path, metavar="FOLDER", help="PhysiCell with its sample heterogeneity, built")
+    parser.add_argument("--only-physicell", action="store_true", help="measure only that, and keep the other results")
+    options = parser.parse_args()
+    quick = options.quick
+    if options.only_physicell:
+        if options.physicell is None:
+            parser.error("--only-physicell needs --physicell FOLDER")
+        kept = json.loads((speed.ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+        finish(kept | {"cells": measure(options.physicell)})
+        return
     found: dict[str, object] = {"machine": speed.machine()}
     print("Speed ...", flush=True)
     found["rates"] = [dataclasses.asdict(one) for one in speed.rates()]
@@ -37,6 +49,14 @@ def main() -> None:
         print("Memory and starting ...", flush=True)
         found["memory_mb"] = speed.memory()
         found["starts"] = speed.starts()
+    if options.physicell is not None:
+        print("Beside PhysiCell ...", flush=True)
+        found["cells"] = measure(options.physicell)
+    finish(found)
+
+
+def finish(found: dict[str, object]) -> None:
+    """Keep the results and write the page."""
     speed.save(speed.ROOT / "benchmarks" / "results.json", found)
     text = page.write(found, speed.ROOT / "docs")
     print(text)

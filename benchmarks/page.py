@@ -20,6 +20,7 @@ def write(found: dict[str, Any], docs: Path) -> str:
     parts = [speed_part(found), solver_part(found), profile_part(found)]
     if "scaling" in found:
         scaling_figure(found, docs / "figures" / "benchmark_scaling.png")
+        scaling_figure_of_cores(found, docs / "figures" / "benchmark_cores.png")
         parts.insert(1, scaling_part(found))
     text = "\n\n".join(parts) + "\n"
     (docs / "benchmarks.md").write_text(text, encoding="utf-8")
@@ -91,13 +92,53 @@ between the two largest.
 
 Two cores do by the clock, against one: {both}.
 
+![Units a second on one and two cores, beside twice the speed of one](figures/benchmark_cores.png)
+
 A slide of {slide['side_mm']:g} × {slide['side_mm']:g} mm at 0.5 µm ({slide['profiles']:,} profiles) takes
 {slide['placing_s']:.1f} s of processor time to place the cells and {slide['painting_s']:.1f} s to paint and pack the OME-TIFF:
 {slide['megapixels_per_s']:.1f} megapixels a second on one core.
 
-PhysiCell's sample was not measured: it is C++ source to be built from its repository, not a package, and a
-number from another machine would compare machines. It also answers another question: it moves each cell, where
-locokine counts them by compartment."""
+{cells_part(found)}"""
+
+
+def cells_part(found: dict[str, Any]) -> str:
+    """Cells simulated per second beside PhysiCell, where it was built."""
+    if "cells" not in found:
+        return ("PhysiCell's sample was not measured on this machine: it is to be built from its repository, then "
+                "`python -m benchmarks --physicell FOLDER`.")
+    peer, own = found["cells"]["physicell"], found["cells"]["locokine"]
+    rows = [
+        [f"PhysiCell {peer['version']}, sample `{peer['sample']}`, {one['threads']} thread{'s' if one['threads'] > 1 else ''}",
+         f"{one['cells']:,}", f"{one['per_second']:,.0f}", f"{one['per_processor_second']:,.0f}"] for one in peer["runs"]
+    ]
+    rows.append([f"locokine, shells, {own['subjects']} hosts of 60 days, 1 thread", "by compartment", "",
+                 f"{own['per_processor_second']:.2g}"])
+    return f"""## Cells a second beside PhysiCell
+
+Cell-hours (living cells times simulated time) a second, over {peer['hours']:g} h of the sample with its output switched off.
+
+{table(["program", "cells at the end", "cell-hours a second", "cell-hours a second of processor time"], rows)}
+
+The two answer different questions: PhysiCell moves each cell of a disc and knows its neighbours, locokine counts cells by shell
+(its cost does not depend on their number; it does {own['host_days_per_processor_second']:,.0f} host-days a second of processor
+time with node, blood and body). The rows say what is out of reach of which, not which is better. Each run was made once; on a
+shared machine go by the processor time."""
+
+
+def scaling_figure_of_cores(found: dict[str, Any], path: Path) -> None:
+    """Units a second on one and two threads of each geometry, beside a line in proportion."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0, 2.8), layout="constrained")
+    for axes, geometry in zip(figure.subplots(1, 2), ("shells", "well-mixed"), strict=True):
+        mine = sorted((one["threads"], one["per_second"]) for one in found["rates"] if one["geometry"] == geometry)
+        threads, rate = [one[0] for one in mine], [one[1] for one in mine]
+        axes.plot(threads, rate, "o-", color="#0072B2", label="measured")
+        axes.plot(threads, [rate[0] * n / threads[0] for n in threads], ":", color="0.6", label="in proportion")
+        axes.set(title=geometry, xlabel="cores", ylabel="units a second", xlim=(0.8, 2.2), ylim=(0, 1.15 * max(rate)))
+        axes.set_xticks(threads)
+    figure.axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=150)
 
 
 def scaling_figure(found: dict[str, Any], path: Path) -> None:

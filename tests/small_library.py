@@ -49,7 +49,7 @@ AGENTS = """\
 parameters:
   molar_mass: {value: 15.3 kDa, distribution: fixed, status: measured, source: [doe1987]}
   fmol_per_iu: {value: 4 fmol/IU, distribution: fixed, status: derived, source: [doe1987]}
-  potency_effector: {value: 1, unit: "1", range: [0.5, 2], distribution: lognormal, status: assumed}
+  potency_effector: {value: 1, unit: "1", range: [0.5, 2], distribution: lognormal, physical: [0, 1000], status: assumed}
 entries:
   kine: {label: a cytokine}
   ballast: {label: a dummy, values: {potency_effector: {value: 0, unit: "1", distribution: fixed, status: assumed}}}

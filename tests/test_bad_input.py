@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import small_library
 from locokine.errors import InputError
 from locokine.parameters import Library, load_library
+from locokine.parameters.reading import MOST_BYTES, read_file
 from locokine.scenario import Experiment, load
 
 
@@ -283,3 +285,26 @@ def test_random_edits_give_an_experiment_or_an_input_error(
 def test_random_text_is_an_input_error(text: str, library: Library) -> None:
     with pytest.raises(InputError):
         load(text, library=library)
+
+
+def test_devices_and_pipes_are_no_files(tmp_path: Path) -> None:
+    """They would be read forever, or waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe"):
+        with pytest.raises(InputError, match="is no regular file"):
+            read_file(path)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "large.csv").open("wb") as stream:
+        stream.truncate(MOST_BYTES + 1)  # sparse: takes no room
+    with pytest.raises(InputError, match="larger than 50 MB"):
+        read_file(tmp_path / "large.csv")
+
+
+@pytest.mark.parametrize("name", ["radiotherapy", "Resection", "table"])
+def test_an_agent_must_not_be_called_like_what_is_no_dose(tmp_path: Path, name: str) -> None:
+    agents = small_library.AGENTS + f"  {name}: {{label: mine}}\n"
+    library = load_library([small_library.write(tmp_path, agents=agents)], builtin=False)
+    with pytest.raises(InputError, match=f"'{name}' is a word of the dosing language"):
+        load(small_library.SCENARIO, library=library)

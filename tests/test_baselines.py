@@ -5,17 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from locokine import api
-from locokine.baselines import Baseline, baseline, equilibria, integrate, thresholds
+from locokine.baselines import Baseline, baseline, equilibria, integrate, solve, thresholds
 from locokine.baselines.laws import State, change, stimulation
+from locokine.baselines.models import Quantity
 from locokine.baselines.solve import differentiation, leading_eigenvalue
 from locokine.cli import main
 from locokine.errors import InputError
+from small_library import attempt
 
 KP = baseline("kirschner-panetta")
 BANERJEE = baseline("banerjee")
@@ -99,8 +104,8 @@ def test_interleukin_alone_clears_only_where_effector_cells_grow_without_bound()
 
 
 def test_without_delay_it_is_the_model_of_kirschner_and_panetta() -> None:
-    settings = {"c": BANERJEE.values.c, "s2": BANERJEE.values.s2, "effectors": 0.0, "tumour": 5e7, "il2": 5e6}
-    one, two = integrate(BANERJEE.changed({"tau": 0.0}), 60), integrate(KP.changed(settings), 60)
+    values = {"c": BANERJEE.values.c, "s2": BANERJEE.values.s2, "effectors": 0.0, "tumour": 5e7, "il2": 5e6}
+    one, two = integrate(BANERJEE.changed({"tau": 0.0}), 60), integrate(KP.changed(values), 60)
     np.testing.assert_array_equal(one.log_tumour, two.log_tumour)
 
 
@@ -196,6 +201,15 @@ def test_a_run_writes_course_summary_and_figure(tmp_path: Path, capsys: pytest.C
         (["--model", "banerjee", "--set", "c=-2 1/day"], "must not be negative"),
         (["--model", "banerjee", "--set", "tumour=0 cells"], "no tumour to begin with"),
         (["--model", "banerjee", "--set", "tau=1e-6 day"], "needs"),
+        (["--model", "kirschner-panetta", "--set", "tau=5 day"], "no parameter 'tau'"),
+        (["--model", "kirschner-panetta", "--set", "g1=0"], "write a number from 1 to 1e+13"),
+        (["--model", "kirschner-panetta", "--set", "g2=0 cells"], "out of bounds"),
+        (["--model", "kirschner-panetta", "--set", "g3=0 cells"], "out of bounds"),
+        (["--model", "kirschner-panetta", "--set", "a=0 1/day"], "killing"),
+        (["--model", "kirschner-panetta", "--set", "mu3=0 1/day"], "write a number from 0.001"),
+        (["--model", "kirschner-panetta", "--set", "c=1e300 1/day"], "write a number from 0 to 100 1/day"),
+        (["--model", "banerjee", "--set", "effectors=1e300 cells"], "out of bounds"),
+        (["--model", "banerjee", "--set", "p1=100 1/day"], "effector cells grow without bound (day 17"),
         (["--model", "banerjee", "--days", "-5"], "cannot be simulated"),
         (["--model", "banerjee", "--days", "nan"], "cannot be simulated"),
         (["--model", "banerjee", "--subjects", "5"], "no subjects"),
@@ -212,6 +226,42 @@ def test_mistakes_are_one_line(
     assert said in error
     assert "\n" not in error
     assert not (tmp_path / "out").exists()
+
+
+def test_a_course_that_asks_for_too_many_steps_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solve, "MOST_EVALUATIONS", 100)
+    with pytest.raises(InputError, match="too stiff from day"):
+        integrate(KP, 1000.0)
+
+
+SETTINGS = [(model, one) for model in (KP, BANERJEE) for one in (*model.parameters, *model.start)]
+
+
+@settings(max_examples=40, deadline=None)  # its time is bounded by the evaluations, checked above
+@given(
+    which=st.sampled_from(SETTINGS), other=st.sampled_from(SETTINGS), days=st.sampled_from([1.0, 60.0]),
+    places=st.tuples(*[st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])] * 2), beyond=st.sampled_from([None, -1.0, 1e300, math.nan]),
+)
+def test_any_value_is_a_course_or_one_line(
+    which: tuple[Baseline, Quantity], other: tuple[Baseline, Quantity], days: float, places: tuple[float, float],
+    beyond: float | None,
+) -> None:
+    """Two quantities anywhere between their bounds (by decades), or beyond them: no crash, no warning, finite numbers."""
+    model, one = which
+    values = {one.name: _within(one, places[0])}
+    if other[1].name in {known.name for known in (*model.parameters, *model.start)}:
+        values[other[1].name] = _within(other[1], places[1]) if beyond is None else beyond
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = attempt(api.run_model, model.name, days, settings=values)
+    assert isinstance(found, InputError) or json.dumps(found, allow_nan=False)
+
+
+def _within(one: Quantity, place: float) -> float:
+    if place == 0.0 or place == 1.0:
+        return one.high if place else one.low
+    low = max(one.low, 1e-9)
+    return low * (one.high / low) ** place
 
 
 def test_from_python() -> None:

@@ -425,3 +425,25 @@ class TestTwin:
     def test_both_off_and_on(self, mouse: Path) -> None:
         with pytest.raises(InputError, match="both off and on"):
             api.twin(api.load(mouse), off="leak", on={"leak"})
+
+
+def test_new_writes_every_shipped_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from locokine.scenario.templates import examples
+
+    for name in examples():
+        assert main(["new", name]) == 0
+        assert api.load(tmp_path / f"{name}.yaml").name
+    assert main(["new", "guinea_pig"]) == 2
+    assert "did you mean guinea_pig_line10" in capsys.readouterr().err
+
+
+def test_data_of_entries_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parameters", "list", "--filter", "antigens"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.strip().splitlines()[1:]]
+    assert ["lines.el4", "antigens.el4", "0.1", "fixed", "", "assumed", ""] in rows
+    assert main(["parameters", "explain", "cavities.pleura.cavity_area"]) == 0
+    said = capsys.readouterr().out
+    assert "(hosts.human) = 2e5 mm2" in said
+    assert "status            assumed" in said
+    assert main(["parameters", "cite", "--filter", "surface"]) == 0
+    assert "Nair" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from locokine.errors import InputError
@@ -149,7 +149,7 @@ def test_an_act_that_makes_no_sense_is_told(cells: str, told: str) -> None:
 
 @settings(max_examples=60)
 @given(
-    time=st.floats(0, 1000), amount=st.floats(0, 1e9), rate=st.floats(1e-3, 1e9), interval=st.floats(0.25, 5000),
+    time=st.floats(0, 1000), amount=st.floats(1e-3, 1e9), rate=st.floats(1e-3, 1e9), interval=st.floats(0.25, 5000),
     more=st.integers(0, 50), compartment=st.sampled_from([1, 2, 3, 1001, 1002, 2002]),
 )
 def test_any_record_means_its_doses(
@@ -160,6 +160,7 @@ def test_any_record_means_its_doses(
     from locokine.scenario.dosing import expand_course, parse_course
     from locokine.scenario.protocol import LesionPlan
 
+    assume(more == 0 or amount / rate <= interval)  # infusions that overlap are refused
     table = f"TIME,AMT,RATE,CMT,EVID,II,ADDL\n{time!r},{amount!r},{rate!r},{compartment},1,{interval!r},{more}\n"
     (line,) = read_table(table, "t", "arm", LESIONS, Choice(agent="aldesleukin", unit="IU"))
     plans = tuple(LesionPlan(name, "sl2", "subcutis", cells=1.0) for name in LESIONS)
@@ -223,12 +224,61 @@ def message(table: str, **choice: Any) -> str:
         ("TIME,AMT,CMT,PER_LESION", "0,1,1,2", ["PER_LESION"]),
         ("TIME,AMT,CMT", '0,"1,1', ["is not a table"]),
         ("TIME,AMT,CMT,EVID", "0,.,1,0", ["has no dose"]),
+        ("TIME,AMT", "0,1", ["row 2, CMT", "neither CMT nor ROUTE"]),
+        ("TIME,AMT,CMT,DATE", "0,1,1,2021-03-04", ["row 2, DATE", "calendar", "TIME in h"]),
+        ("TIME,AMT,CMT,DAT2", "0,1,1,04/03", ["row 2, DAT2", "calendar"]),
+        ("TIME,AMT,CMT,DUR", "0,1,1,3", ["row 2, DUR", "DURATION"]),
+        ("C,TIME,AMT,CMT", "12,0,1,1", ["row 2, C", "no mark of a comment"]),
+        ("TIME,AMT,CMT,EVID,RATE", "0,0,1,1,5", ["row 2, RATE", "rate of nothing"]),
+        ("TIME,AMT,CMT,RATE", "0,.,1,5", ["row 2, RATE", "rate of nothing"]),
+        ("TIME,AMT,CMT,EVID", "0,5,1,0", ["row 2, AMT", "EVID 0 is not a dose"]),
+        ("TIME,AMT,CMT,MDV", "0,5,1,0", ["row 2, MDV", "an observation"]),
+        ("TIME,AMT,CMT,RATE,DURATION", "0,10,1,5,3", ["row 2, DURATION", "AMT/RATE is 2 h", "3 h"]),
+        ("TIME,AMT,CMT,RATE,DURATION", "0,10,1,0,3", ["row 2, DURATION", "RATE 0 is a bolus"]),
+        ("TIME,AMT,CMT,RATE,DURATION", "0,10,1,-2,3", ["row 2, RATE", "a modelled rate"]),
+        ("TIME,AMT,CMT,ROUTE", "0,1,1,s.c.", ["row 2, CMT", "1 means intravenous", "ROUTE is s.c."]),
+        ("TIME,AMT,CMT,LESION", "0,1,1001,axilla", ["row 2, CMT", "1001 means the lesion flank", "axilla"]),
     ],
 )
 def test_each_mistake_has_its_message(head: str, row: str, words: list[str]) -> None:
     said = message(f"{head}\n{row}\n")
     for word in words:
         assert word in said
+
+
+def lines_of_table(table: str) -> list[str]:
+    return read_table(table, "t.csv", "arm", LESIONS, Choice(agent="a", unit="IU"))
+
+
+def test_comments_are_passed_over() -> None:
+    """As `$DATA … IGNORE=C` and the default IGNORE=# do it; not even their numbers are looked at."""
+    assert lines_of_table("C,ID,TIME,AMT,CMT\nC,1,0,999,1\n.,1,24,5,1\nc,1,x,y,77\n") == ["a 5 IU intravenous day 1"]
+    assert lines_of_table("ID,TIME,AMT,CMT\n#1,0,999,1\n1,24,5,1\n") == ["a 5 IU intravenous day 1"]
+
+
+@pytest.mark.parametrize("observation", ["48,0,1,.", "48,0,1,0", "48,0,1,1", "48,.,1,0"])
+def test_without_evid_an_amount_of_zero_is_an_observation(observation: str) -> None:
+    assert lines_of_table(f"TIME,AMT,CMT,MDV\n24,5,1,1\n{observation}\n") == ["a 5 IU intravenous day 1"]
+
+
+def test_a_rate_and_a_duration_that_were_rounded_agree() -> None:
+    """100/14.286 is 6.99986 h: the duration as stated counts."""
+    table = "TIME,AMT,CMT,RATE,DURATION\n0,100,1,14.286,7\n"
+    assert lines_of_table(table) == ["a 100 IU intravenous over 7 h day 0"]
+
+
+def test_a_compartment_names_the_lesion_beside_a_route() -> None:
+    table = "TIME,AMT,CMT,ROUTE\n0,1,1002,i.t.\n0,1,4,intrapleural\n0,1,3,intracavitary\n"
+    assert lines_of_table(table) == [
+        "a 1 IU i.t. into axilla day 0", "a 1 IU intrapleural day 0", "a 1 IU intracavitary day 0"
+    ]
+
+
+@pytest.mark.parametrize("line", ["aldesleukin 9 IU intravenous over 12 h every 8 h x3", "table doses.csv"])
+def test_infusions_of_one_line_must_not_overlap(line: str, tmp_path: Path) -> None:
+    (tmp_path / "doses.csv").write_text("TIME,AMT,RATE,CMT,II,ADDL,AGENT,UNIT\n0,12,1,1,8,2,aldesleukin,IU\n")
+    with pytest.raises(InputError, match="infusions of 12 h every 8 h would overlap"):
+        experiment({"drip": [line]}, tmp_path / "scenario.yaml")
 
 
 def test_mistakes_of_choice() -> None:

@@ -126,7 +126,7 @@ def test_the_lines_of_the_field() -> None:
         ("five times per week for 1 week", [0, 1, 2, 3, 4]),
         ("once daily x2", [0, 1]),
         ("twice daily days 1-1", [1, 1.5]),
-        ("three times daily x4", [0, 1 / 3, 2 / 3, 1]),
+        ("three times daily x4 doses", [0, 1 / 3, 2 / 3, 1]),
     ],
 )
 def test_schedules(schedule: str, expected: list[float]) -> None:
@@ -259,7 +259,7 @@ def test_iu_mass_and_moles_of_one_dose_make_the_same_line() -> None:
         ("kine 5 IU intravenous day 1, hold while fever >= 6", ["word 12 '6'", "a grade from 1 to 5"]),
         ("kine 5 IU intravenous day 1, stop if any >= 4", ["word 9 'if'", "'at' is expected"]),
         ("kine 5 IU intravenous day 1, stop at any >= 4, stop at any >= 4", ["the same rule is given twice"]),
-        ("kine 5 IU in 1 mL intravenous day 1", ["word 4 'in'", "unknown route 'in'"]),
+        ("kine 5 IU in 1 mL intravenous day 1", ["word 4 'in'", "a route is expected before 'in'"]),
     ],
 )
 def test_errors_point_at_the_word(text: str, words: list[str]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from locokine.errors import InputError
+from locokine.scenario import load
 from locokine.scenario.amounts import AgentUnits, parse_amount
 from locokine.scenario.dosing import expand_course, parse_course
 from locokine.scenario.grammar import NOT_SIMULATED
@@ -101,7 +103,7 @@ def test_a_rate_over_a_stated_time() -> None:
 
 def test_infusions_must_not_overlap() -> None:
     said = message("kine 3000 IU/kg/h intravenous q8h x3")
-    assert "infusions of 24 h would overlap" in said
+    assert "infusions of 24 h every 8 h would overlap" in said
     assert "over 8 h" in said
 
 
@@ -114,7 +116,8 @@ def test_infusions_must_not_overlap() -> None:
         ("on Mon, Wed, Fri for 2 weeks", [0, 2, 4, 7, 9, 11]),
         ("Mon-Fri for 2 weeks", [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]),
         ("weekdays days 0-6", [0, 1, 2, 3, 4]),
-        ("on Monday and Thursday", None),
+        ("on Monday and Thursday for 1 week", [0, 3]),
+        ("on Monday Thursday", None),
         ("on tuesdays x3", [1, 8, 15]),
         ("on Mon, Wed from day 3 x3", [7, 9, 14]),  # day 3 is a Thursday
         ("on Sat-Mon x4", [0, 5, 6, 7]),
@@ -244,3 +247,100 @@ def test_a_cavity_needs_a_lesion_in_it() -> None:
 
 def test_a_host_without_body_surface() -> None:
     assert "body surface of this host is not known" in message("kine 5 IU/m2 intravenous day 3", surface=None)
+
+
+# --- words that a lab uses as well ---
+
+
+def same(*lines: str) -> None:
+    """All lines are the same doses."""
+    first, *others = (expand(line) for line in lines)
+    assert first
+    for other in others:
+        assert [repr(dose) for dose in other] == [repr(dose) for dose in first]
+
+
+def test_a_rate_without_a_route_goes_into_the_blood() -> None:
+    same("kine 1e6 IU/m2/day intravenous days 0-4", "kine 1e6 IU/m2/day days 0-4", "kine 1e6 IU/m2/day iv days 0 to 4")
+    same("kine 30 IU/h intravenous over 8 h day 2", "kine 30 IU/h over 8 h day 2")
+
+
+@pytest.mark.parametrize("words", ["days 0-4", "daily x5", "in 0.1 mL day 3", "q8h x3", "Mon-Fri"])
+def test_an_amount_without_a_route_asks_for_one(words: str) -> None:
+    assert f"a route is expected before '{words.split()[0]}'" in message(f"kine 20000 IU {words}")
+
+
+def test_per_lesion_and_per_host_as_a_unit() -> None:
+    same("kine 5 IU per lesion intratumoural day 3", "kine 5 IU/lesion intratumoural day 3", "kine 5IU/lesion i.t. day 3")
+    same("kine 5 IU per host intravenous day 3", "kine 5 IU/host intravenous day 3", "kine 5 IU intravenous day 3")
+    same("kine 5 IU/kg per lesion intratumoural day 3", "kine 5 IU/lesion/kg intratumoural day 3")
+    assert "said twice" in message("kine 5 IU/lesion per host intratumoural day 3")
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [("iv", "intravenous"), ("SC", "subcutaneous"), ("ip", "intraperitoneal"), ("it", "intratumoural"), ("pt", "peritumoural"),
+     ("ia", "intra-arterial")],
+)
+def test_routes_without_dots(short: str, long: str) -> None:
+    same(f"kine 5 IU {long} day 3", f"kine 5 IU {short} day 3")
+
+
+def test_and_and_to_between_days() -> None:
+    assert days("Mon, Wed and Fri for 1 weeks") == days("Mon, Wed, and Fri for 1 weeks") == [0.0, 2.0, 4.0]
+    assert days("days 1, 4 and 9") == days("days 1 and 4, and 9") == [1.0, 4.0, 9.0]
+    assert days("days 2 to 4") == days("daily days 2 to 4") == [2.0, 3.0, 4.0]
+    assert "the last day is before the first" in message("kine 5 IU iv days 4 to 2")
+    assert "several days need 'days'" in message("kine 5 IU iv day 4 and 5")
+
+
+def test_a_number_after_several_times_a_day_must_say_what_of() -> None:
+    """`twice daily x5` was read as five doses, and five days are meant as often."""
+    assert "x5 may mean 5 doses or 5 days; write x5 doses, or for 5 days" in message("kine 5 IU iv twice daily x5")
+    assert "x2 may mean 2 doses or 2 weeks" in message("kine 5 IU iv three times weekly x2 from day 1")
+    assert days("twice daily x5 doses") == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert len(days("twice daily for 5 days")) == 10
+    assert len(days("daily x5")) == len(days("once daily x5")) == len(days("daily x5 doses")) == 5
+
+
+def test_a_metastasis_that_is_not_there_yet_is_not_injected_unless_it_is_named() -> None:
+    node = LesionPlan("node", "alpha", "node", cells=0.0, seeded_by="flank")
+    (dose,) = expand("kine 5 IU intratumoural day 3", lesions=(SOLID, node))
+    assert dose.lesions == ("flank",)
+    (dose,) = expand("kine 5 IU intratumoural into flank and node day 3", lesions=(SOLID, node))
+    assert dose.lesions == ("flank", "node")
+
+
+BASE = {
+    "experiment": "words", "host": "dba2_mouse", "follow-up": "30 days",
+    "lesions": {"flank": {"line": "sl2", "site": "subcutis", "cells": "1e6 cells"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("rIL-2 5 IU iv day 3", "aldesleukin"), ("proleukin 5 IU iv day 3", "aldesleukin"), ("PEG-rIL-2 5 IU it day 3", "peg_il2"),
+     ("not-alpha IL-2 5 IU it day 3", "beta_biased_il2"), ("CY 1 mg ip day 3", "cyclophosphamide")],
+)
+def test_other_names_of_agents(written: str, read: str) -> None:
+    made = load({**BASE, "arms": {"a": [written]}})
+    assert made.protocol.agents == (read,)
+    assert made.protocol.arms[0].text[0].split()[0] == read  # what `locokine check` shows
+
+
+def test_a_name_that_two_agents_share_is_told(tmp_path: Path) -> None:
+    (tmp_path / "agents.yaml").write_text("entries:\n  mine: {inherits: peg_il2, meta: {synonyms: [RIL-2]}}\n")
+    with pytest.raises(InputError, match="'rIL-2' may be aldesleukin or mine"):
+        load({**BASE, "library": [str(tmp_path)], "arms": {"a": ["rIL-2 5 IU iv day 3"]}})
+
+
+def test_an_inherited_synonym_is_not_one(tmp_path: Path) -> None:
+    (tmp_path / "agents.yaml").write_text("entries:\n  mine: {inherits: peg_il2}\n")
+    made = load({**BASE, "library": [str(tmp_path)], "arms": {"a": ["PEG-rIL-2 5 IU it day 3"]}})
+    assert made.protocol.agents == ("peg_il2",)
+
+
+@pytest.mark.parametrize("agent", ["vehicle", "saline"])
+def test_a_solvent_has_no_amount(agent: str) -> None:
+    with pytest.raises(InputError, match="carries no substance"):
+        load({**BASE, "arms": {"a": [f"{agent} 5 ug intratumoural in 0.1 mL day 3"]}})

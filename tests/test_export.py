@@ -16,7 +16,7 @@ from locokine.baselines.laws import State, change, stimulation
 from locokine.cli import main
 from locokine.errors import InputError
 from locokine.formats import baselines as baseline_format
-from locokine.formats.sbml import LAG, Content, Event, broken, sbml
+from locokine.formats.sbml import LAG, MOST, Content, Event, broken, sbml
 from locokine.formats.symbols import Equations, Graph, Value, least, most
 
 CORE = "{http://www.sbml.org/sbml/level3/version1/core}"
@@ -245,6 +245,26 @@ def test_a_drug_in_the_blood_is_not_written_as_equations() -> None:
         api.experiment_sbml({**SCENARIO, "arms": {"a": [line]}}, "a")
 
 
+def test_only_the_agents_of_the_arm_are_looked_at_and_written() -> None:
+    """Agents of other arms, one of which could not be written, change nothing: neither the file nor the subject."""
+    alone = {**SCENARIO, "arms": {"local": SCENARIO["arms"]["local"]}}
+    arms = {"anchored": ["collagen_anchored_il2 1 nmol intratumoural in 0.1 mL day 10"], **alone["arms"]}
+    arms["systemic drug"] = ["cyclophosphamide 50 mg per kg intraperitoneal day 9"]
+    text = api.experiment_sbml(alone, "local", 1)
+    assert api.experiment_sbml({**SCENARIO, "arms": arms}, "local", 1) == text
+    assert "il2_microspheres" not in api.experiment_sbml(SCENARIO, "local", 1)
+
+
+def test_several_lesions_are_written_with_a_limit_of_their_own() -> None:
+    """Three lesions have twice the distinct operations that one may have written out: three for each are written, and the
+    equations by which shared values follow theirs (two for each)."""
+    lesions = {f"spot{i}": SCENARIO["lesions"]["flank"] for i in range(3)}
+    text = api.experiment_sbml({**SCENARIO, "lesions": lesions, "arms": {"a": []}}, "a")
+    operations = text.count("<apply>")
+    assert MOST < operations < 3 * MOST
+    assert "spot2, core 1: " in text
+
+
 @pytest.mark.slow
 def test_a_subject_has_its_own_values() -> None:
     texts = [api.experiment_sbml(SCENARIO, "local", subject) for subject in (0, 1, None)]
@@ -279,7 +299,8 @@ def test_export_of_a_model_and_of_doses(tmp_path: Path, capsys: pytest.CaptureFi
         (["--model", "none", "--sbml", "x.xml"], "no model 'none'"),
         (["EXAMPLE", "--sbml", "x.xml"], "several arms"),
         (["EXAMPLE", "--sbml", "x.xml", "--arm", "nothing"], "no arm 'nothing'"),
-        (["EXAMPLE", "--sbml", "x.xml", "--arm", "untreated"], "geometry: well-mixed"),
+        (["EXAMPLE", "--sbml", "x.xml", "--arm", "untreated"], "--geometry well-mixed"),
+        (["EXAMPLE", "--doses", "x.csv", "--geometry", "well-mixed"], "belong to SBML"),
         (["nowhere.yaml", "--sbml", "x.xml"], "no such file"),
         (["--model", "banerjee", "--sbml", "missing/x.xml"], "cannot be written"),
     ],

@@ -5,6 +5,8 @@ Every example has a deadline; what loads is described and written as a dose tabl
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +18,11 @@ from hypothesis import strategies as st
 
 from locokine.errors import InputError
 from locokine.parameters import load_library
+from locokine.parameters.library import BUILTIN
 from locokine.scenario import Experiment, load
 from locokine.scenario.describe import describe
 from locokine.scenario.dose_table import read_table, write_table
+from locokine.scenario.experiment import agent_units
 from locokine.scenario.grammar import NOT_SIMULATED, ROUTES
 from small_library import attempt
 
@@ -132,19 +136,84 @@ def check(found: Any) -> None:
     names = [plan.name for plan in found.protocol.lesions]
     table = write_table(found)
     for arm in found.protocol.arms:
-        lines = read_table(table, "table", arm.name, names) if arm.doses else []
+        lines = read_table(table, "table", arm.name, names) if arm.doses or arm.acts else []
         source = {**found.source, "arms": {arm.name: lines}}
-        (again,) = load(source).protocol.arms
+        (again,) = load(source, library=found.library).protocol.arms
         assert len(again.doses) == len(arm.doses)
         for one, other in zip(arm.doses, again.doses, strict=True):
             assert one.time == pytest.approx(other.time, rel=1e-12, abs=1e-9)  # through days and back
-            assert one.amount == pytest.approx(other.amount, rel=1e-12, nan_ok=True)
+            for name in ("amount", "amount_per_kg", "volume"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-12, nan_ok=True)
+            assert one.duration == pytest.approx(other.duration, rel=1e-11)
+            same = ("agent", "route", "lesions", "per_lesion", "points", *(("distance",) if one.route == "peritumoural" else ()))
+            assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+        assert len(again.acts) == len(arm.acts)
+        for act, back in zip(arm.acts, again.acts, strict=True):
+            assert act.time == pytest.approx(back.time, rel=1e-12, abs=1e-9)
+            assert (act.kind, set(act.lesions)) == (back.kind, set(back.lesions))
+            assert (act.size, act.left) == pytest.approx((back.size, back.left), rel=1e-12, nan_ok=True)
 
 
 @settings(max_examples=150, deadline=DEADLINE)
 @given(scenario=scenarios())
 def test_random_scenarios(scenario: dict[str, Any]) -> None:
     check(attempt(load, scenario))
+
+
+FIELDS = mostly(
+    ["value", "range", "distribution", "between", "status", "source", "note", "physical"], ["valeu", "unit", "within"]
+)
+CONTENTS = mostly(
+    [0, 1, 0.5, "15.3 kDa", "0 nm", "4 nm", "100 nM", "0 nM", "0.02 1/h", "lognormal", "logit", "fixed", "assumed", "measured",
+     [], ["proleukin2024"], [0.1, 1], ["1 nm", "9 nm"], "a note"],
+    [None, True, -1, float("nan"), float("inf"), "1e999 nm", "nm", {"a": 1}, [[]], "", "nobody1900", -0.0, 10**400],
+)
+META = st.dictionaries(
+    mostly(["synonyms", "substance", "particles", "endogenous"], ["particals", "antigens", ""]),
+    mostly([True, False, ["rIL-2"], []], [None, 5, "rIL-2", [5], {"a": {}}]), max_size=3,
+)
+
+
+@st.composite
+def agent_files(draw: st.DrawFn) -> dict[str, Any]:
+    """An agent of one's own, right or nearly right."""
+    names = mostly(list(LIBRARY.agents["aldesleukin"].records), ["raduis", "weight", "opening_ec50", ""])
+    values = draw(st.dictionaries(names, st.dictionaries(FIELDS, CONTENTS, max_size=6), max_size=3))
+    entry: dict[str, Any] = {"meta": draw(META), "values": values}
+    if draw(st.booleans()):
+        entry["inherits"] = draw(mostly(["aldesleukin", "endogenous_il2"], ["mine", "nobody", 5]))
+    return {"entries": {draw(mostly(["mine"], ["aldesleukin", "table", "two words", "radiotherapy"])): entry}}
+
+
+@pytest.fixture(scope="module")
+def agents_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of the definitions of agents and the first two of them: reading all of it for each example takes minutes."""
+    folder = tmp_path_factory.mktemp("base")
+    text = (BUILTIN / "agents.yaml").read_text(encoding="utf-8").partition("\n  inert_protein:")[0]
+    (folder / "agents.yaml").write_text(text, encoding="utf-8")
+    records = [one for name in ("endogenous_il2", "aldesleukin") for one in LIBRARY.agents[name].records.values()]
+    cited = sorted({key for one in records for key in one.cited})
+    references = "".join(f"@misc{{{key}, author={{A}}, title={{T}}, year={{2000}}}}\n" for key in cited)
+    (folder / "references.bib").write_text(references)
+    return folder
+
+
+@settings(max_examples=60, deadline=DEADLINE)
+@given(content=agent_files())
+def test_random_agents_are_a_library_or_an_input_error(
+    content: dict[str, Any], agents_alone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What loads holds finite numbers, sizes and affinities above 0, and can be given."""
+    folder = tmp_path_factory.mktemp("agents")
+    (folder / "agents.yaml").write_text(json.dumps(content))
+    found = attempt(load_library, [agents_alone, folder], builtin=False)
+    if isinstance(found, InputError):
+        assert "\n" not in str(found)
+        return
+    for agent in found.agents.values():
+        assert all(math.isfinite(record.value) for record in agent.records.values())
+        assert min(agent.records[name].value for name in ("radius", "matrix_kd", "molar_mass", "toxic_half")) > 0.0
+        assert agent_units(agent).molar_mass is None or agent.meta.get("substance") is not False
 
 
 SOLID = {

@@ -69,10 +69,10 @@ def test_an_entry_inherits_and_replaces(library: Library) -> None:
 
 
 def test_an_entry_inherits_data_and_values_through_two_generations(tmp_path: Path) -> None:
-    lines = small_library.LINES + "  delta: {inherits: beta, meta: {extra: 1}}\n  epsilon: {inherits: delta}\n"
+    lines = small_library.LINES + "  delta: {inherits: beta, meta: {sites: [skin]}}\n  epsilon: {inherits: delta}\n"
     made = load_library([small_library.write(tmp_path, lines=lines)], builtin=False)
     assert made.lines["epsilon"].records["doubling"].value == 25.0
-    assert made.lines["epsilon"].meta == {"hosts": ["shrew"], "extra": 1}
+    assert made.lines["epsilon"].meta == {"hosts": ["shrew"], "sites": ["skin"]}
     assert made.lines["epsilon"].records["doubling"].scope == "lines.epsilon"
 
 
@@ -182,6 +182,7 @@ def test_the_shipped_library_is_complete() -> None:
 def test_every_reference_that_ships_is_used() -> None:
     library = load_library()
     used = {key for record in library.records() for key in record.cited}
+    used |= {key for datum in library.data() for key in datum.source}
     assert set(library.bibliography.references) == used
 
 
@@ -353,3 +354,83 @@ def test_suggestions() -> None:
     assert suggest("HYPOTENSION", ["hypotension"]) == "did you mean hypotension?"
     assert suggest("zzz", ["a", "b"]) == "known: a, b"
     assert "none" in suggest("zzz", [])
+
+
+# --- bounds, whatever the distribution ---
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("radius: {value: 0 nm, distribution: fixed, status: assumed}", "0 nm is outside the physical range of radius"),
+        ("radius: {value: 1 m, distribution: fixed, status: assumed}", "outside the physical range of radius"),
+        ("matrix_kd: {value: 0 nM, distribution: fixed, status: assumed}", "0 nM is outside the physical range of matrix_kd"),
+        ("release_rate: {value: 0 1/h, distribution: fixed, status: assumed}", "outside the physical range of release_rate"),
+        ("molar_mass: {value: 0 kDa, distribution: fixed, status: assumed}", "outside the physical range of molar_mass"),
+    ],
+)
+def test_zero_is_refused_whatever_the_distribution(tmp_path: Path, value: str, said: str) -> None:
+    (tmp_path / "agents.yaml").write_text(f"entries:\n  mine:\n    values:\n      {value}\n")
+    with pytest.raises(InputError, match=said):
+        load_library([tmp_path])
+
+
+def test_zero_stays_possible_where_the_definition_says_so(tmp_path: Path) -> None:
+    """A protein without a receptor, without a site in the matrix, that is not cleared."""
+    zero = 'distribution: fixed, status: assumed}'
+    values = "".join(f'      {name}: {{value: 0, unit: "1", {zero}\n' for name in ("potency_effector", "clearance_factor"))
+    (tmp_path / "agents.yaml").write_text(f"entries:\n  mine:\n    values:\n{values}      matrix_sites: {{value: 0 nM, {zero}\n")
+    mine = load_library([tmp_path]).agents["mine"].records
+    assert [mine[name].value for name in ("potency_effector", "clearance_factor", "matrix_sites")] == [0.0, 0.0, 0.0]
+
+
+# --- data that are no parameters ---
+
+
+@pytest.mark.parametrize(
+    ("scope", "meta", "said"),
+    [
+        ("agents", "{particals: true}", ["mine.meta.particals", "unknown data 'particals'", "did you mean particles"]),
+        ("agents", "{particles: yes}", ["neither true nor false"]),
+        ("agents", "{synonyms: rIL-2}", ["must be a list of synonyms"]),
+        ("lines", "{antigens: [a]}", ["mapping of antigens to weights"]),
+        ("lines", "{antigens: {a: -1}}", ["mine.meta.antigens.a", "'-1' is not a weight"]),
+        ("lines", "{antigens: {a: .nan}}", ["not a finite number"]),
+        ("lines", "{antigens: {a: {value: 1, status: guessed}}}", ["unknown status 'guessed'"]),
+        ("lines", "{antigens: {a: {value: 1, status: measured}}}", ["a measured value needs a source"]),
+        ("lines", "{antigens: {a: {value: 1, status: measured, source: [nobody1900]}}}", ["no reference 'nobody1900'"]),
+        ("lines", "{antigens: {a: {weight: 1}}}", ["unknown field 'weight'"]),
+        ("hosts", "{criteria: calipers}", ["unknown criteria 'calipers'"]),
+        ("hosts", "{surface: {area: 5}}", ["not an area with its weight"]),
+        ("hosts", "{cavities: {pleura: 5}}", ["mapping of cavities"]),
+    ],
+)
+def test_data_of_an_entry_are_checked(tmp_path: Path, scope: str, meta: str, said: list[str]) -> None:
+    (tmp_path / f"{scope}.yaml").write_text(f"entries:\n  mine:\n    meta: {meta}\n")
+    with pytest.raises(InputError) as caught:
+        load_library([tmp_path])
+    assert "line 3" in str(caught.value)
+    for words in said:
+        assert words in str(caught.value)
+
+
+def test_numbers_among_the_data_are_listed_with_their_status(tmp_path: Path) -> None:
+    (tmp_path / "lines.yaml").write_text(
+        "entries:\n  mine:\n    meta:\n      antigens:\n        plain: 0.5\n"
+        "        known: {value: 0.25, range: [0.1, 0.5], status: derived, source: [maas1991], note: half as often}\n"
+    )
+    library = load_library([tmp_path])
+    assert library.lines["mine"].meta["antigens"] == {"plain": 0.5, "known": 0.25}  # what the engine reads
+    plain, known = (datum for datum in library.data() if datum.scope == "lines.mine")
+    assert (plain.name, plain.value, plain.range, plain.status) == ("antigens.plain", "0.5", "fixed", "assumed")
+    assert (known.range, known.status, known.source, known.note) == ("0.1 to 0.5", "derived", ("maas1991",), "half as often")
+
+
+def test_every_antigen_and_cavity_of_the_library_is_listed() -> None:
+    library = load_library()
+    names = {(datum.scope, datum.name) for datum in library.data()}
+    for line in library.lines.values():
+        owners = [f"lines.{one}" for one in line.lineage]
+        for antigen in line.meta["antigens"]:
+            assert any((owner, f"antigens.{antigen}") in names for owner in owners)
+    assert ("hosts.human", "cavities.bladder.cavity_voiding") in names

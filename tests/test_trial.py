@@ -22,6 +22,7 @@ from locokine.results import store
 from locokine.results.result import Result
 from locokine.scenario.protocol import Arm, Protocol, Rechallenge
 from locokine.trial import execute, statistics
+from locokine.trial.finite import check_finite
 
 ARMS = (Arm("untreated"), Arm("treated", (dose(3.0),)))
 
@@ -378,3 +379,25 @@ def test_files_of_a_broken_result_are_not_overwritten_silently(engine: Engine, t
     (tmp_path / "summary.json").write_text("{}")
     with pytest.raises(InputError, match="holds files of a result that is not whole"):
         run(MadeUp(), tmp_path)
+
+
+# ---------------------------------------------------------------------- a state that leaves the numbers
+def test_a_value_that_is_no_number_is_an_error_and_not_a_result() -> None:
+    run = healthy_run("local", subjects=3, days=20, first=64)
+    check_finite(run)
+    run.daily_lesion[3, 0, 7:, 1] = np.nan
+    run.daily_body[0, 7:, 1] = np.inf
+    with pytest.raises(InputError) as caught:
+        check_finite(run)
+    assert caught.value.place == "arm local, subject 65, day 7"
+    assert "viable_cells_loss, il2_plasma" in caught.value.problem
+
+
+def test_the_dead_have_no_values() -> None:
+    run = healthy_run(subjects=2, days=20, first=64)
+    kill(run, 9.5, "tumour_death", 1)
+    assert np.isnan(run.daily_body[0, 10, 1])
+    check_finite(run)
+    run.daily_body[0, 9, 1] = np.nan
+    with pytest.raises(InputError, match="subject 65, day 9"):
+        check_finite(run)

@@ -1,20 +1,24 @@
-"""Draw docs/figures/free_against_anchored.png from the example: what is in the tumour, what cells see, plasma, and size."""
+"""Run the example, draw docs/figures/free_against_anchored.png and write its table into docs/library.md.
+
+The figure: what is in the tumour, what cells see, plasma, and size, of the smaller dose.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from locokine.engine.batch import simulate_arm
+import locokine as lk
 from locokine.engine.variables import BODY, LESION
-from locokine.population import draw
 from locokine.report import style
-from locokine.scenario.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "figures" / "free_against_anchored.png"
-SUBJECTS = 32
+PAGE = ROOT / "docs" / "library.md"
+SUBJECTS = 60
 DOSE = 2000.0 * 4.0
 """One injection of the smaller dose, fmol."""
 ARMS = ("anchored 2 000 IU", "free 2 000 IU", "aldesleukin 2 000 IU", "gel 2 000 IU")
@@ -23,18 +27,40 @@ AT = {variable.name: i for i, variable in enumerate(LESION)}
 BODY_AT = {variable.name: i for i, variable in enumerate(BODY)}
 
 
+def short(number: float, digits: int) -> str:
+    """A number of so many digits, without an exponent where it is large."""
+    rounded = float(f"{number:.{digits}g}")
+    return f"{rounded:,.0f}" if rounded >= 100.0 else f"{rounded:g}"
+
+
+def write(result: Any) -> None:
+    """Replace the table of the page: between the lines that begin with `| arm | tumour` and the next empty one."""
+    head = ["arm", "tumour", "plasma", "median survival", f"grade 2, 3 of {SUBJECTS}"]
+    rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name, one in result.summary()["arms"].items():
+        tumour, plasma = (one["il2"][place]["auc_nM_h"] for place in ("tumour", "plasma"))
+        median, grades = one["median_survival_days"], one["systemic_toxicity_grade"]
+        lived = f"over {result.protocol.follow_up / 24.0:g}" if median is None else f"{median:.1f}"
+        rows.append(f"| {name} | {short(tumour, 3)} | {short(plasma, 2)} | {lived} | {grades['2']}, {grades['3']} |")
+    text = PAGE.read_text(encoding="utf-8")
+    made, count = re.subn(r"\| arm \| tumour .*?\n\n", lambda _: "\n".join(rows) + "\n\n", text, flags=re.DOTALL)
+    assert count == 1, "the page has no table of this example"
+    PAGE.write_text(made, encoding="utf-8")
+    print("\n".join(rows))
+
+
 def main() -> None:
-    """Simulate the four arms of the smaller dose and the vehicle, draw and write."""
+    """Simulate, write the table, draw the four arms of the smaller dose and the vehicle."""
     from matplotlib.ticker import FuncFormatter
 
-    made = load(ROOT / "src" / "locokine" / "examples" / "free_against_anchored.yaml", subjects=SUBJECTS)
-    people = draw(made)
+    result = lk.run(ROOT / "src" / "locokine" / "examples" / "free_against_anchored.yaml", subjects=SUBJECTS, report=False)
+    write(result)
     with style.styled():
         figure = style.new_figure(9.6, 6.4)
         figure.subplots_adjust(left=0.08, right=0.985, top=0.94, bottom=0.08, wspace=0.22, hspace=0.34)
         (amount, seen), (plasma, size) = figure.subplots(2, 2)
         for name, colour in zip((*ARMS, "vehicle"), (*COLOURS, style.GREY), strict=True):
-            run = simulate_arm(made, people, name, 0, SUBJECTS)
+            run = result.runs[name]
             days = run.series_time / 24.0
             early = (days >= 7.5) & (days <= 26.0)
             if name != "vehicle":

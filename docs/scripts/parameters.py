@@ -9,6 +9,7 @@ from locokine.parameters import Entry, Library, Record, load_library
 from locokine.units import format_quantity
 
 TARGET = Path(__file__).resolve().parent.parent / "parameters.md"
+HEAD = "| name | value | 90 % range | between | status | source | note |\n|---|---|---|---|---|---|---|"
 INTRODUCTION = """# Parameters
 
 Written by `make docs` from the library; do not edit. The value is the median (log-normal, logit) or mean (normal); the range
@@ -41,8 +42,7 @@ def row(record: Record) -> str:
 
 def table(records: Iterable[Record]) -> str:
     """A table of records."""
-    head = "| name | value | 90 % range | between | status | source | note |\n|---|---|---|---|---|---|---|"
-    return "\n".join([head, *(row(record) for record in records)])
+    return "\n".join([HEAD, *(row(record) for record in records)])
 
 
 def section(entry: Entry) -> str:
@@ -50,6 +50,14 @@ def section(entry: Entry) -> str:
     parts = [f"### {entry.label} (`{entry.name}`)", table(entry.records.values())]
     if entry.law_overrides:
         parts += ["Laws that differ in this host:", table(entry.law_overrides.values())]
+    if entry.data:
+        rows = "\n".join(
+            "| " + " | ".join(cell(text) for text in (
+                f"`{one.name}`", one.value, one.range, "", one.status, ", ".join(f"[{key}](#{key})" for key in one.source), one.note,
+            )) + " |"
+            for one in entry.data
+        )
+        parts += ["Data, the same in all subjects:", f"{HEAD}\n{rows}"]
     return "\n\n".join(parts)
 
 
@@ -60,7 +68,7 @@ def page(library: Library) -> str:
         parts += [f"## {title}", *(section(entry) for entry in library.entries(scope).values())]
     references = [
         f'- <a id="{key}"></a>**{key}**: {library.bibliography.references[key].text()}'
-        for key in sorted({key for record in library.records() for key in record.source})
+        for key in sorted({key for one in (*library.records(), *library.data()) for key in one.source})
     ]
     parts += ["## References", "\n".join(references)]
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -315,11 +315,21 @@ def dose_table(experiment: Experiment | Source) -> str:
     return write_table(_loaded(experiment))
 
 
-def experiment_sbml(experiment: Experiment | Source, arm: str, subject: int | None = None) -> str:
-    """Return one arm of a well-mixed experiment as SBML level 3: one host (of medians by default), doses as events."""
+def experiment_sbml(
+    experiment: Experiment | Source, arm: str, subject: int | None = None, *, well_mixed: bool = False
+) -> str:
+    """Return one arm of a well-mixed experiment as SBML level 3: one host (of medians by default), doses as events.
+
+    With `well_mixed` an experiment with shells is taken as if it said `geometry: well-mixed`.
+    """
+    from dataclasses import replace
+
     from locokine.formats.well_mixed import export_sbml
 
-    return export_sbml(_loaded(experiment), arm, subject)
+    made = _loaded(experiment)
+    if well_mixed:
+        made = replace(made, protocol=replace(made.protocol, geometry="well-mixed"))
+    return export_sbml(made, arm, subject)
 
 
 def model_sbml(name: str, settings: Mapping[str, Any] | None = None) -> str:

@@ -12,16 +12,24 @@ from locokine.units import parse_quantity, unit_factor
 
 DELAY = "tau"
 """Name of the parameter that says by how many days effector cells answer late."""
+TUMOUR = "tumour"
+"""Name of the start that must not be 0: its logarithm is integrated."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A parameter or a start: value in `unit`."""
+    """A parameter or a start: value in `unit`, and the bounds of what can be asked for.
+
+    Rates and sizes that the equations divide by have a smallest value above 0. The largest are far beyond biology (a cell that
+    divides a hundred times a day, 1e13 cells in a host, which is more than a human body of tumour) and keep the solver finite.
+    """
 
     name: str
     value: float
     unit: str
     meaning: str
+    low: float = 0.0
+    high: float = 1e4
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Baseline:
     @property
     def delay(self) -> float:
         """Days by which effector cells answer late."""
-        return float(self.values.tau)
+        return float(getattr(self.values, DELAY, 0.0))
 
     def changed(self, settings: Mapping[str, str | float]) -> Baseline:
         """Return the model with other values of parameters or of the start.
@@ -68,7 +76,7 @@ class Baseline:
         Raises
         ------
         InputError
-            On an unknown name, a wrong unit or a number below zero.
+            On an unknown name, a wrong unit or a number out of the quantity's bounds.
         """
         known = {one.name: one for one in (*self.parameters, *self.start)}
         new: dict[str, float] = {}
@@ -80,35 +88,39 @@ class Baseline:
                 new[name] = number / unit_factor(known[name].unit)
             else:
                 new[name] = float(value)
-            if not new[name] >= 0.0 or new[name] == float("inf"):
-                raise InputError(f"model {self.name}, {name}", f"{new[name]:g} is not a number above 0", "change it")
-        if new.get("tumour", 1.0) <= 0.0:
-            raise InputError(f"model {self.name}, tumour", "there is no tumour to begin with", "write e.g. tumour=1 cells")
+            if name == TUMOUR and new[name] == 0.0:
+                raise InputError(f"model {self.name}, {name}", "there is no tumour to begin with", "write e.g. tumour=1 cells")
+            low, high, unit = known[name].low, known[name].high, "" if known[name].unit == "1" else f" {known[name].unit}"
+            if not low <= new[name] <= high:
+                problem = f"{new[name]:g}{unit} is out of bounds ({known[name].meaning})"
+                raise InputError(f"model {self.name}, {name}", problem, f"write a number from {low:g} to {high:g}{unit}")
         parameters = tuple(replace(one, value=new.get(one.name, one.value)) for one in self.parameters)
         start = tuple(replace(one, value=new.get(one.name, one.value)) for one in self.start)
         return replace(self, parameters=parameters, start=start)
 
 
+_MOST = 1e13
+"""cells, and units of interleukin-2."""
 _PARAMETERS = (
-    Quantity("c", 0.035, "1/day", "antigenicity: effector cells recruited per tumour cell"),
-    Quantity("mu2", 0.03, "1/day", "loss of effector cells (their life is 1/mu2)"),
-    Quantity("p1", 0.1245, "1/day", "most proliferation of effector cells by interleukin-2"),
-    Quantity("g1", 2e7, "1", "interleukin-2 at which it is half of that"),
-    Quantity("s1", 0.0, "cells/day", "effector cells given (adoptive immunotherapy)"),
-    Quantity("r2", 0.18, "1/day", "growth of the tumour"),
-    Quantity("b", 1e-9, "1/cells", "1 / largest tumour"),
-    Quantity("a", 1.0, "1/day", "killing"),
-    Quantity("g2", 1e5, "cells", "tumour cells at which killing is half saturated"),
-    Quantity("p2", 5.0, "1/cells/day", "interleukin-2 made by an effector cell"),
-    Quantity("g3", 1e3, "cells", "tumour cells at which it is half of that"),
-    Quantity("mu3", 10.0, "1/day", "loss of interleukin-2"),
-    Quantity("s2", 0.0, "1/day", "interleukin-2 given"),
-    Quantity(DELAY, 0.0, "day", "how late effector cells answer to interleukin-2"),
+    Quantity("c", 0.035, "1/day", "antigenicity: effector cells recruited per tumour cell", 0.0, 100.0),
+    Quantity("mu2", 0.03, "1/day", "loss of effector cells (their life is 1/mu2)", 0.0, 100.0),
+    Quantity("p1", 0.1245, "1/day", "most proliferation of effector cells by interleukin-2", 0.0, 100.0),
+    Quantity("g1", 2e7, "1", "interleukin-2 at which it is half of that", 1.0, _MOST),
+    Quantity("s1", 0.0, "cells/day", "effector cells given (adoptive immunotherapy)", 0.0, _MOST),
+    Quantity("r2", 0.18, "1/day", "growth of the tumour", 0.0, 100.0),
+    Quantity("b", 1e-9, "1/cells", "1 / largest tumour", 1.0 / _MOST, 1.0),
+    Quantity("a", 1.0, "1/day", "killing", 1e-6, 1e4),
+    Quantity("g2", 1e5, "cells", "tumour cells at which killing is half saturated", 1.0, _MOST),
+    Quantity("p2", 5.0, "1/cells/day", "interleukin-2 made by an effector cell", 0.0, 1e4),
+    Quantity("g3", 1e3, "cells", "tumour cells at which it is half of that", 1.0, _MOST),
+    Quantity("mu3", 10.0, "1/day", "loss of interleukin-2", 1e-3, 1e4),
+    Quantity("s2", 0.0, "1/day", "interleukin-2 given", 0.0, _MOST),
 )
+_DELAY = Quantity(DELAY, 0.0, "day", "how late effector cells answer to interleukin-2", 0.0, 1e4)
 _START = (
-    Quantity("effectors", 1.0, "cells", "effector cells"),
-    Quantity("tumour", 1.0, "cells", "tumour cells"),
-    Quantity("il2", 1.0, "1", "interleukin-2"),
+    Quantity("effectors", 1.0, "cells", "effector cells", 0.0, _MOST),
+    Quantity(TUMOUR, 1.0, "cells", "tumour cells", 1e-6, _MOST),
+    Quantity("il2", 1.0, "1", "interleukin-2", 0.0, _MOST),
 )
 KIRSCHNER_PANETTA = Baseline(
     "kirschner-panetta",
@@ -120,6 +132,7 @@ KIRSCHNER_PANETTA = Baseline(
 )
 BANERJEE = replace(
     KIRSCHNER_PANETTA,
+    parameters=(*_PARAMETERS, _DELAY),
     name="banerjee",
     label="Banerjee 2008",
     citation="Banerjee S. Immunotherapy with interleukin-2: a study based on mathematical modeling. "

@@ -8,6 +8,7 @@ far below that of any parameter.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,10 @@ POINTS = 16
 MOST_STEPS = 20_000
 """Intervals of one delay in a course."""
 TOLERANCE = 1e-9
+MOST_EVALUATIONS = 1_000_000
+"""Evaluations of the equations in one course (published behaviour over 20,000 days takes a fiftieth)."""
+LARGEST = 1e100
+"""Cells or units of interleukin-2 beyond which a course says nothing more."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,33 @@ def _state(y: Any) -> State:
     return State(y[0], np.exp(y[1]), y[2])
 
 
+class _Guard:
+    """Counts evaluations of the equations, and ends a course that asks for too many or leaves the numbers."""
+
+    def __init__(self) -> None:
+        self.left = MOST_EVALUATIONS
+
+    def __call__(self, f: Callable[[float, Array], Any]) -> Callable[[float, Array], Any]:
+        def guarded(t: float, y: Array) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                problem = f"the course is too stiff from day {t:.4g} on"
+                raise InputError("model", problem, "change fewer parameters, or write fewer days")
+            if not max(abs(y[0]), abs(y[2])) < LARGEST or not y[1] < LARGEST:
+                raise InputError("model", f"effector cells grow without bound (day {t:.4g})", "write fewer days")
+            return f(t, y)
+
+        return guarded
+
+
 def _solve(f: Callable[[float, Array], Any], span: tuple[float, float], y: Array, **options: Any) -> Any:
     from scipy.integrate import solve_ivp
 
     # cells and interleukin-2 to 1e-6 of a unit, the logarithm of the tumour to 1e-9
-    found = solve_ivp(f, span, y, method="LSODA", rtol=TOLERANCE, atol=[1e-6, 1e-9, 1e-6], **options)
-    if not found.success:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the solver says why it stopped: told below
+        found = solve_ivp(f, span, y, method="LSODA", rtol=TOLERANCE, atol=[1e-6, 1e-9, 1e-6], **options)
+    if not found.success or not np.isfinite(found.y).all():
         raise InputError("model", f"the equations could not be solved ({found.message})", "change fewer parameters")
     return found
 
@@ -103,7 +129,7 @@ def _immediate(model: Baseline, first: Array, times: Array) -> Array:
         x = _state(y)
         return change(x, p, stimulation(x, p))
 
-    return _solve(rate, (0.0, float(times[-1])), first, t_eval=times).y
+    return _solve(_Guard()(rate), (0.0, float(times[-1])), first, t_eval=times).y
 
 
 def _delayed(model: Baseline, first: Array, times: Array) -> Array:
@@ -116,6 +142,7 @@ def _delayed(model: Baseline, first: Array, times: Array) -> Array:
         )
     out = np.empty((3, len(times)))
     y = first
+    guard = _Guard()
     before: Callable[[float], Array] = lambda _: first  # noqa: E731 (a dense solution takes its place)
     for step in range(steps):
         begin, end = step * tau, (step + 1) * tau
@@ -124,7 +151,7 @@ def _delayed(model: Baseline, first: Array, times: Array) -> Array:
         def rate(t: float, y: Array, late: Callable[[float], Array] = late) -> Any:
             return change(_state(y), p, stimulation(_state(late(t - tau)), p))
 
-        found = _solve(rate, (begin, end), y, dense_output=True)
+        found = _solve(guard(rate), (begin, end), y, dense_output=True)
         inside = (times >= begin - 1e-12) & (times <= end + 1e-12)
         if inside.any():
             out[:, inside] = found.sol(times[inside])

@@ -11,7 +11,7 @@ import typer
 from locokine.cli.show import RESEARCH_USE
 
 if TYPE_CHECKING:
-    from locokine.parameters import Library, Record
+    from locokine.parameters import Datum, Library, Record
 
 parameters_app = typer.Typer(
     help="List, explain and cite the parameters. Research use only.",
@@ -44,7 +44,11 @@ def list_(containing: FilterOption = "", folders: FolderOption = None) -> None:
 def explain(name: Annotated[str, typer.Argument(help="Name of a parameter.")], folders: FolderOption = None) -> None:
     """Explain one parameter: what it is, wherever it has a value, how sure it is and who says so."""
     library = _library(folders)
-    for record in library.find(name):
+    data = [datum for datum in library.data() if datum.name == name]
+    for datum in data:
+        typer.echo(_datum_words(datum, library))
+        typer.echo()
+    for record in [] if data else library.find(name):
         typer.echo(explanation(record, library))
         typer.echo()
 
@@ -53,7 +57,9 @@ def explain(name: Annotated[str, typer.Argument(help="Name of a parameter.")], f
 def cite(containing: FilterOption = "", folders: FolderOption = None) -> None:
     """Print the papers that the parameters come from."""
     library = _library(folders)
-    for line in library.cite(matching(library, containing)):
+    keys = [key for record in matching(library, containing) for key in record.cited]
+    keys += [key for datum in matching_data(library, containing) for key in datum.source]
+    for line in library.bibliography.cite(keys):
         typer.echo(line)
 
 
@@ -83,13 +89,17 @@ def _library(folders: Sequence[Path] | None) -> Library:
 
 def matching(library: Library, containing: str) -> list[Record]:
     """Records with a text (any case) in name, owner, status, source or note; the underscore also reads as a space."""
-    wanted = containing.lower().replace(" ", "_")
+    return [record for record in library.records() if _mentions(record, containing)]
 
-    def text(record: Record) -> str:
-        parts = (record.name, record.scope, record.status, *record.source, record.note)
-        return " ".join(parts).lower().replace(" ", "_")
 
-    return [record for record in library.records() if wanted in text(record)]
+def matching_data(library: Library, containing: str) -> list[Datum]:
+    """Numbers among the data of entries (weights of antigens, cavities, body surface), chosen as records are."""
+    return [datum for datum in library.data() if _mentions(datum, containing)]
+
+
+def _mentions(one: Record | Datum, containing: str) -> bool:
+    parts = (one.name, one.scope, one.status, *one.source, one.note)
+    return containing.lower().replace(" ", "_") in " ".join(parts).lower().replace(" ", "_")
 
 
 def _print_list(library: Library, containing: str) -> None:
@@ -97,18 +107,19 @@ def _print_list(library: Library, containing: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    records = matching(library, containing)
+    rows = [_row(record) for record in matching(library, containing)]
+    rows += [_datum_row(datum) for datum in matching_data(library, containing)]
     console = Console(highlight=False)
     if not console.is_terminal:  # into a file or a pipe: one line each, tab separated, nothing cut off
         typer.echo("\t".join(("owner", "name", "value", "range", "between", "status", "source")))
-        for record in records:
-            typer.echo("\t".join(_row(record)))
+        for row in rows:
+            typer.echo("\t".join(row))
         return
     table = Table("owner", "name", "value", "90 % range", "between", "status", "source")
-    for record in records:
-        table.add_row(*(escape(cell) for cell in _row(record)))
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
     console.print(table)
-    console.print(f"{len(records)} parameters; `locokine parameters explain NAME` says more about one.")
+    console.print(f"{len(rows)} parameters; `locokine parameters explain NAME` says more about one.")
 
 
 def _row(record: Record) -> tuple[str, ...]:
@@ -121,6 +132,23 @@ def _row(record: Record) -> tuple[str, ...]:
         record.status,
         ", ".join(record.source),
     )
+
+
+def _datum_row(datum: Datum) -> tuple[str, ...]:
+    return (datum.scope, datum.name, datum.value, datum.range, "", datum.status, ", ".join(datum.source))
+
+
+def _datum_words(datum: Datum, library: Library) -> str:
+    """Return one number of an entry's data in words."""
+    lines = [
+        f"{datum.name} ({datum.scope}) = {datum.value}",
+        f"  {datum.note}",
+        f"  90 % range        {datum.range}",
+        "  between subjects  the same in all subjects",
+        f"  status            {datum.status}",
+        *(f"  source            {line}" for line in library.bibliography.cite(datum.source)),
+    ]
+    return "\n".join(lines)
 
 
 def _range(record: Record) -> str:

@@ -5,6 +5,7 @@ The text is written directly: the equations are a graph of operations, and a for
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
@@ -15,6 +16,10 @@ LAG = 0.001
 """Time (in the unit of the model) with which values that are states of their own follow their formulas."""
 MOST = 8_000
 """Operations that a model may have when its formulas are written out without sharing; libRoadRunner loads it in seconds."""
+PER_NODE = 3.0
+"""The same, for each distinct operation of a model of several lesions: what a model of one has."""
+NODES_AT_ONCE = 5_000
+"""Distinct operations for each of which one more node is broken off at a time."""
 MATHML = {"+": "plus", "-": "minus", "*": "times", "/": "divide", "exp": "exp", "log": "ln", "sqrt": "root", "abs": "abs"}
 MATH = '<math xmlns="http://www.w3.org/1998/Math/MathML">'
 CORE = "http://www.sbml.org/sbml/level3/version1/core"
@@ -59,27 +64,37 @@ def broken(equations: Equations, ends: Sequence[int] | None = None, most: int = 
 
     libRoadRunner writes a formula out wherever it is used, behind assignment rules too. Written out, the well-mixed
     engine has 3e10 operations instead of 2,300; each node that is broken off (the one that saves most first) divides
-    that.
+    that. Of more than `MOST / PER_NODE` distinct operations (several lesions), `PER_NODE` times as many are allowed, and
+    several nodes are broken off at a time.
     """
     graph = equations.graph
     tops = list(equations.derivatives if ends is None else ends)
     order = [i for i in graph.needed(tops) if graph.nodes[i][0] not in ("number", "symbol")]
-    inner = {i: [j for j in graph.nodes[i][1:] if graph.nodes[j][0] not in ("number", "symbol")] for i in order}
+    place = {i: k for k, i in enumerate(order)}
+    inner = [[place[j] for j in graph.nodes[i][1:] if j in place] for i in order]
+    ends_of = [place[i] for i in tops if i in place]
+    plain = len(tops) - len(ends_of)
+    most = max(most, round(PER_NODE * len(order))) if most >= MOST else most
+    at_once = 1 + len(order) // NODES_AT_ONCE
+    kept = [False] * len(order)
     cut: list[int] = []
     while True:
-        size = dict.fromkeys(order, 1.0)
-        for i in order:
-            size[i] = 1.0 + sum(1.0 if j in cut else size[j] for j in inner[i])
-        if sum(size.get(i, 1.0) for i in tops) + sum(size[i] for i in cut) <= most or len(cut) == len(order):
-            return cut
-        times = dict.fromkeys(order, 0.0)
-        for i in [*tops, *cut]:
-            if i in times:
-                times[i] += 1.0
-        for i in reversed(order):
-            for j in inner[i]:
-                times[j] += 1.0 if i in cut else times[i]
-        cut.append(max((i for i in order if i not in cut), key=lambda i: (times[i] - 1.0) * (size[i] - 1.0)))
+        size = [1.0] * len(order)  # operations of a node written out
+        for k, of in enumerate(inner):
+            size[k] = 1.0 + sum(1.0 if kept[j] else size[j] for j in of)
+        if plain + sum(size[k] for k in ends_of) + sum(size[k] for k in cut) <= most or len(cut) == len(order):
+            return [order[k] for k in cut]
+        times = [0.0] * len(order)  # how often it is written
+        for k in (*ends_of, *cut):
+            times[k] += 1.0
+        for k in range(len(order) - 1, -1, -1):
+            here = 1.0 if kept[k] else times[k]
+            for j in inner[k]:
+                times[j] += here
+        free = (k for k in range(len(order)) if not kept[k])
+        for k in heapq.nlargest(at_once, free, key=lambda k: (times[k] - 1.0) * (size[k] - 1.0)):
+            kept[k] = True
+            cut.append(k)
 
 
 def sbml(equations: Equations, cut: Sequence[int] = (), content: Content | None = None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from locokine.engine import batch
@@ -53,6 +55,7 @@ def export_sbml(experiment: Experiment, arm: str, subject: int | None = None) ->
     InputError
         If the experiment has shells, a lesion that begins later, or no such arm or subject.
     """
+    experiment = reduced(experiment, arm)
     _check(experiment, arm, subject)
     people = median_host(experiment) if subject is None else engine.one_subject(experiment, subject)
     setting, block = engine.fresh_block(experiment, arm, people)
@@ -78,15 +81,30 @@ def export_sbml(experiment: Experiment, arm: str, subject: int | None = None) ->
     return sbml(model, cut, Content("well_mixed", notes, values, start, labels, events))
 
 
+def reduced(experiment: Experiment, arm: str) -> Experiment:
+    """Return the experiment with one arm and the agents that this arm gives.
+
+    Raises
+    ------
+    InputError
+        If there is no such arm.
+    """
+    protocol = experiment.protocol
+    chosen = next((one for one in protocol.arms if one.name == arm), None)
+    if chosen is None:
+        raise InputError("--arm", f"there is no arm '{arm}'", f"one of {', '.join(one.name for one in protocol.arms)}")
+    given = {dose.agent for dose in chosen.doses}
+    agents = tuple(name for name in protocol.agents if name in given)
+    return replace(experiment, protocol=replace(protocol, arms=(chosen,), agents=agents))
+
+
 def _check(experiment: Experiment, arm: str, subject: int | None) -> None:
-    names = [one.name for one in experiment.protocol.arms]
-    if arm not in names:
-        raise InputError("--arm", f"there is no arm '{arm}'", f"one of {', '.join(names)}")
     if subject is not None and not 0 <= subject < experiment.subjects:
         raise InputError("--subject", f"there is no subject {subject}", f"0 to {experiment.subjects - 1}")
     if experiment.protocol.geometry != "well-mixed" and any(p.site not in CAVITIES for p in experiment.protocol.lesions):
-        raise InputError("geometry", "shells are partial differential equations", "write geometry: well-mixed")
-    chosen = next(one for one in experiment.protocol.arms if one.name == arm)
+        remedy = "say --geometry well-mixed, or write geometry: well-mixed"
+        raise InputError("geometry", "shells are partial differential equations", remedy)
+    (chosen,) = experiment.protocol.arms
     if chosen.acts or any(plan.seeded_by for plan in experiment.protocol.lesions):
         what = "radiotherapy, surgery and seeded lesions are"
         raise InputError(f"arms.{arm}", f"{what} not written as equations", "export an arm of doses alone")

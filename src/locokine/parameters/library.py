@@ -18,16 +18,15 @@ from typing import Any
 
 from locokine.errors import InputError
 from locokine.parameters.bibliography import Bibliography, read_bibliography
+from locokine.parameters.meta import HISTOLOGIES, Datum, read_meta
 from locokine.parameters.reading import Block, at_line, plain, read_file, read_yaml, suggest
 from locokine.parameters.records import Record, build_record, check_fields, merge
 from locokine.units import dimension_of, split_quantity
 
+__all__ = ["BUILTIN", "HISTOLOGIES", "SCOPES", "Entry", "Library", "load_library"]
+
 SCOPES = ("laws", "hosts", "lines", "agents")
 BUILTIN = Path(__file__).parent / "library"
-HISTOLOGIES = (
-    "solid", "lymphoma", "mast cell", "carcinoma", "squamous carcinoma", "renal cell carcinoma", "melanoma", "mesothelioma",
-)
-"""What a line's `meta.histology` may be; how each looks is in `histology/patterns.py`."""
 _ENTRY_FIELDS = ("label", "inherits", "meta", "values", "replaces")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*$")
 
@@ -43,13 +42,15 @@ class Entry:
     name, label
         Identifier and readable name.
     meta
-        Free data of the entry, as written.
+        Data of the entry that are no parameters, see `parameters.meta`.
     records
         Parameter name → record, one for every definition of the scope.
     law_overrides
         Hosts only: records of laws whose values differ in this host.
     lineage
         This entry and the entries that it inherits from, nearest first.
+    data
+        Numbers among the data that the entry states itself, with status and source.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Entry:
     records: Mapping[str, Record]
     law_overrides: Mapping[str, Record] = field(default_factory=dict)
     lineage: tuple[str, ...] = ()
+    data: tuple[Datum, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ class Library:
             for entry in self.entries(scope).values():
                 yield from entry.records.values()
                 yield from entry.law_overrides.values()
+
+    def data(self) -> Iterator[Datum]:
+        """Yield the numbers among the data of entries (weights of antigens, cavities, body surface)."""
+        for scope in SCOPES:
+            for entry in self.entries(scope).values():
+                yield from entry.data
 
     def find(self, name: str) -> list[Record]:
         """Return all records called `name`, in whatever scope.
@@ -194,7 +202,6 @@ def _load(folders: tuple[str, ...], stamps: tuple[tuple[str, int, int], ...]) ->
     )
     _check_sources(library, raw)
     _check_hosts(library, raw)
-    _check_histology(library, raw)
     return library
 
 
@@ -300,11 +307,13 @@ def _entry(raw: _Raw, scope: str, name: str, lineage: tuple[str, ...], laws: Ent
     homes = {key: home for key, (_, _, home) in definitions.items()}
     overrides: list[str] = []
     meta: dict[str, Any] = {}
+    data: tuple[Datum, ...] = ()
     label = name
     for ancestor in reversed(lineage):
         block, file = raw.entries[scope][ancestor]
         label = str(block.get("label") or ancestor)
-        meta.update(_mapping(block, "meta", file, ancestor))
+        checked, data = read_meta(scope, ancestor, _mapping(block, "meta", file, ancestor), file, block.line)
+        meta.update(checked)
         values = _mapping(block, "values", file, ancestor)
         for key, value in values.items():
             line = getattr(values, "lines", {}).get(key, block.line)
@@ -331,9 +340,10 @@ def _entry(raw: _Raw, scope: str, name: str, lineage: tuple[str, ...], laws: Ent
     for key, raw_record in merged.items():
         place = at_line(*lines[key].get("value", homes[key]), f"{name}.{key}.value")
         _check_dimension(key, raw_record.get("value"), raw, scope, place)
-        records[key] = build_record(key, raw_record, lines[key], f"{scope}.{name}", homes[key])
+        defined = (definitions.get(key) or raw.definitions["laws"][key])[0]
+        records[key] = build_record(key, raw_record, lines[key], f"{scope}.{name}", homes[key], defined.get("distribution"))
     law_records = {key: records.pop(key) for key in overrides}
-    return Entry(name, label, plain(meta), records, law_records, lineage)
+    return Entry(name, label, plain(meta), records, law_records, lineage, data)
 
 
 def _check_dimension(name: str, value: object, raw: _Raw, scope: str, place: str) -> None:
@@ -358,6 +368,13 @@ def _mapping(block: Block, key: str, file: str, name: str) -> Block:
 
 
 def _check_sources(library: Library, raw: _Raw) -> None:
+    for datum in library.data():
+        for key in datum.source:
+            if key not in library.bibliography:
+                scope, _, owner = datum.scope.partition(".")
+                block, file = raw.entries[scope][owner]
+                place = at_line(file, block.lines.get("meta", block.line), f"{owner}.meta.{datum.name}")
+                raise InputError(place, f"no reference '{key}' in references.bib", suggest(key, library.bibliography.references))
     for record in library.records():
         for key in record.cited:
             if key not in library.bibliography:
@@ -397,17 +414,3 @@ def _check_hosts(library: Library, raw: _Raw) -> None:
                     f"unknown host '{host}'",
                     suggest(str(host), library.hosts),
                 )
-
-
-def _check_histology(library: Library, raw: _Raw) -> None:
-    """The kind of tissue that a line's data name must be one that can be drawn."""
-    for name, entry in library.lines.items():
-        kind = entry.meta.get("histology", HISTOLOGIES[0])
-        if kind in HISTOLOGIES:
-            continue
-        for ancestor in _lineage(raw, "lines", name):
-            block, file = raw.entries["lines"][ancestor]
-            if "histology" in (block.get("meta") or {}):
-                place = at_line(file, block.line, f"{ancestor}.meta.histology")
-                remedy = suggest(kind, HISTOLOGIES) if isinstance(kind, str) else f"use one of: {', '.join(HISTOLOGIES)}"
-                raise InputError(place, f"unknown kind of tumour {kind!r}", remedy)

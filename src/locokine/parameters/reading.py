@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ _WORDS: dict[str, object] = {
     ".NAN": float("nan"),
 }
 _MAX_DEPTH = 30
+MOST_BYTES = 50_000_000
+"""Largest text file that is read, bytes; a dose table with all of its 100,000 rows takes a fifth of it."""
 
 
 class Block(dict[str, Any]):
@@ -91,16 +94,27 @@ def read_file(path: Path) -> str:
     Raises
     ------
     InputError
-        If it does not exist, cannot be read, or is not UTF-8 text.
+        If it does not exist, cannot be read, is no regular file (a device, a pipe), larger than `MOST_BYTES`, or not UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        kind = path.stat()
+        if stat.S_ISDIR(kind.st_mode):
+            raise IsADirectoryError
+        if not stat.S_ISREG(kind.st_mode):
+            raise InputError(str(path), "is no regular file", "give a file, not a device or a pipe")
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError(str(path), f"is larger than {MOST_BYTES // 10**6} MB", "split it, or give another file")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise InputError(str(path), "no such file", "check the path") from None
     except IsADirectoryError:
         raise InputError(str(path), "is a folder", "give a file") from None
     except UnicodeDecodeError:
         raise InputError(str(path), "is not UTF-8 text", "save it as UTF-8") from None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(str(path), f"cannot be read ({error})", "check the path and its permissions") from None
 

@@ -12,6 +12,8 @@ from locokine.parameters.reading import Block, at_line, suggest
 from locokine.units import dimension_of, format_quantity, parse_quantity, split_quantity
 
 DISTRIBUTIONS = ("lognormal", "normal", "logit", "fixed")
+STRICT = ("lognormal", "logit")
+"""Distributions without a 0."""
 STATUSES = ("measured", "derived", "calibrated", "assumed")
 FIELDS = (
     "value", "unit", "range", "distribution", "between", "within", "spread", "physical", "status", "source", "note", "replaces",
@@ -63,6 +65,9 @@ class Record:
         Share of the variance `between`² that lies between the lesions of one subject (of a line only); 0: they are alike.
     spread
         Ranges of `between` and `within`; None where the spread itself is not in question.
+    positive
+        Whether the definition allows no 0, whatever the distribution of this record: it is log-normal or logit there and states
+        no physical bounds.
     """
 
     name: str
@@ -80,6 +85,7 @@ class Record:
     scope: str
     within: float = 0.0
     spread: Spread | None = None
+    positive: bool = False
 
     @property
     def cited(self) -> tuple[str, ...]:
@@ -128,7 +134,7 @@ class Record:
 def check_physical(record: Record, value: float, place: str) -> None:
     """Raise an `InputError` unless `value` (internal units) can be a value of `record` at all."""
     low, high = record.physical_low, record.physical_high
-    strict = record.distribution in ("lognormal", "logit")
+    strict = record.positive or record.distribution in STRICT
     outside = not math.isfinite(value) or value < low or value > high
     if not outside and strict:
         outside = value <= 0.0 or (record.distribution == "logit" and value >= 1.0)
@@ -182,9 +188,10 @@ class _Reader:
     """Turns one merged raw record into a `Record`, with the place of every complaint."""
 
     def __init__(
-        self, name: str, raw: Mapping[str, Any], lines: Mapping[str, tuple[str, int]], scope: str, home: tuple[str, int]
+        self, name: str, raw: Mapping[str, Any], lines: Mapping[str, tuple[str, int]], scope: str, home: tuple[str, int],
+        defined: object,
     ):
-        self.name, self.raw, self.lines, self.scope, self.home = name, raw, lines, scope, home
+        self.name, self.raw, self.lines, self.scope, self.home, self.defined = name, raw, lines, scope, home, defined
 
     def place(self, key: str = "") -> str:
         file, line = self.lines.get(key, self.home)
@@ -355,6 +362,7 @@ class _Reader:
             self.scope,
             within,
             self.spread(between, within),
+            self.defined in STRICT and self.raw.get("physical") is None,
         )
         for key, number in (("value", value), ("range", low), ("range", high)):
             check_physical(record, number, self.place(key))
@@ -362,7 +370,8 @@ class _Reader:
 
 
 def build_record(
-    name: str, raw: Mapping[str, Any], lines: Mapping[str, tuple[str, int]], scope: str, home: tuple[str, int]
+    name: str, raw: Mapping[str, Any], lines: Mapping[str, tuple[str, int]], scope: str, home: tuple[str, int],
+    defined: object = None,
 ) -> Record:
     """Check a merged raw record and convert it to internal units.
 
@@ -376,10 +385,12 @@ def build_record(
         Field → (file, line) where it was written.
     home
         (file, line) of the record itself.
+    defined
+        Distribution that the definition states (the record may have another).
 
     Raises
     ------
     InputError
         With file, line and field, if anything is missing, unknown, inconsistent or not physical.
     """
-    return _Reader(name, raw, lines, scope, home).record()
+    return _Reader(name, raw, lines, scope, home, defined).record()

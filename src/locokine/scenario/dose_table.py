@@ -28,7 +28,7 @@ from locokine.parameters.reading import read_file, suggest
 from locokine.scenario.acts import ACTS
 from locokine.scenario.amounts import AgentUnits
 from locokine.scenario.experiment import Experiment
-from locokine.scenario.grammar import DAY, MAX_DOSES
+from locokine.scenario.grammar import DAY, INTO_CAVITY, MAX_DOSES, ROUTES
 from locokine.scenario.protocol import Act, Dose
 
 COLUMNS = ("ID", "TIME", "AMT", "RATE", "CMT", "EVID", "II", "ADDL")
@@ -39,11 +39,15 @@ COMPARTMENTS = {1: "intravenous", 2: "subcutaneous", 3: "intraperitoneal", 4: "i
 """CMT of routes that aim at no lesion; lesion i (from 1, in the order of the scenario) is one of the next three plus i."""
 LESION_COMPARTMENTS = {1000: "intratumoural", 2000: "peritumoural", 3000: "intra-arterial"}
 """CMT 1000, 2000 and 3000 alone mean the lesions named in LESION, or all."""
+CALENDAR = ("DATE", "DAT1", "DAT2", "DAT3")
+"""NONMEM's columns of calendar days, which shift TIME."""
 MAX_ROWS = 100_000
 _LINE = re.compile(r"table\s+(?P<file>.+?)(?P<options>(?:\s+(?:id|agent|unit)\s+\S+)*)\s*$")
 _MISSING = ("", ".")
 _SAME = 1e-9
 """h within which two times are one."""
+_AGREE = 1e-3
+"""Relative difference between AMT/RATE and DURATION up to which they are one number that was rounded."""
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
@@ -259,8 +263,18 @@ class _Row:
         return int(value)
 
     def is_dose(self) -> bool:
-        """Whether the record gives a dose; what cannot be simulated is refused."""
-        kind = self.whole("EVID", 1 if self.text("AMT") is not None else 0)
+        """Whether the record gives a dose; what cannot be simulated is refused.
+
+        Without EVID a record is a dose if its AMT is above 0, as in NONMEM. With EVID 1 an AMT of 0 is one as well: a vehicle.
+        """
+        amount = self.number("AMT", 0.0)
+        kind = self.whole("EVID", int(amount > 0.0))
+        if amount <= 0.0 and self.number("RATE", 0.0, least=-math.inf) != 0.0:
+            raise self.error("RATE", "is a rate of nothing: AMT is 0", "write the amount, or 0 and '.' for an observation")
+        if amount > 0.0 and kind in (0, 2):
+            raise self.error("AMT", f"EVID {kind} is not a dose, yet it has an AMT", "write EVID 1, or AMT 0")
+        if amount > 0.0 and kind == 1 and self.number("MDV", 1.0) == 0.0:
+            raise self.error("MDV", "is 0 (an observation), yet the record is a dose", "write MDV 1, or AMT 0")
         if kind in (3, 4):
             raise self.error("EVID", f"a reset (EVID {kind}) cannot be given to a living host", "begin another ID")
         if kind not in (0, 1, 2):
@@ -272,6 +286,24 @@ class _Row:
     def is_act(self) -> bool:
         """Whether the record is a fraction of radiotherapy or a resection."""
         return self.whole("EVID", 0) == 2 and self.text("AGENT") in ACTS
+
+    def is_comment(self) -> bool:
+        """Whether NONMEM passes the record over: a C in the column C, or # at its beginning."""
+        if next(iter(self.cells.values()), "").lstrip().startswith("#"):
+            return True
+        mark = self.text("C")
+        if mark not in (None, "0") and not mark.upper().startswith("C"):
+            problem = f"'{mark[:30]}' is no mark of a comment"
+            raise self.error("C", problem, "write C to pass the record over, else '.'; rename the column if it is something else")
+        return mark not in (None, "0")
+
+    def check_columns(self) -> None:
+        """Refuse what other columns would change: calendar days, durations under another name."""
+        for column in CALENDAR:
+            if self.text(column) is not None:
+                raise self.error(column, "calendar days are not read", "write TIME in h after day 0 and remove the column")
+        if self.text("DUR") is not None:
+            raise self.error("DUR", "is not a column that is read", "call it DURATION (h), or write RATE")
 
 
 def _rows(text: str, name: str) -> list[_Row]:
@@ -302,7 +334,10 @@ def _rows(text: str, name: str) -> list[_Row]:
         place = f"{name}, row {number}"
         if len(row) > len(headings):
             raise InputError(place, f"has {len(row)} columns instead of {len(headings)}", "quote texts with a comma")
-        found.append(_Row(dict(zip(headings, row, strict=False)), place))
+        record = _Row(dict(zip(headings, row, strict=False)), place)
+        if not record.is_comment():
+            record.check_columns()
+            found.append(record)
     return found
 
 
@@ -378,29 +413,57 @@ def _act_line(row: _Row) -> str:
 
 
 def _where(row: _Row, lesions: Sequence[str]) -> tuple[str, list[str]]:
-    """Return route and names of lesions, from ROUTE and LESION or else from CMT."""
+    """Return route and names of lesions, from ROUTE and LESION, from CMT, or from both where they agree."""
     route, named = row.text("ROUTE"), (row.text("LESION") or "").split()
     number = row.whole("CMT", 0)
-    if route is not None:
+    if number == 0:
+        if route is None:
+            raise row.error("CMT", "neither CMT nor ROUTE says where the dose goes", "write one of them, e.g. ROUTE intravenous")
         return route, named
+    meant, lesion = _compartment(row, number, lesions)
+    if route is None:
+        route = meant
+    elif not _agree(route, meant):
+        remedy = "correct one of them, or write '.' for CMT where its numbers are another program's"
+        raise row.error("CMT", f"{number} means {meant}, yet ROUTE is {route[:30]}", remedy)
+    if lesion and named and named != [lesion]:
+        raise row.error("CMT", f"{number} means the lesion {lesion}, yet LESION is {' '.join(named)[:60]}", "correct one of them")
+    return route, named or ([lesion] if lesion else [])
+
+
+def _compartment(row: _Row, number: int, lesions: Sequence[str]) -> tuple[str, str]:
+    """Return the route that a number means, and the lesion ("" if it names none)."""
     if number in COMPARTMENTS:
-        return COMPARTMENTS[number], []
+        return COMPARTMENTS[number], ""
     for base, name in LESION_COMPARTMENTS.items():
         index = number - base
         if 0 <= index <= len(lesions):
-            return name, [lesions[index - 1]] if index else named
+            return name, lesions[index - 1] if index else ""
     known = ", ".join(f"{key} {value}" for key, value in {**COMPARTMENTS, **LESION_COMPARTMENTS}.items())
     raise row.error("CMT", f"{number} is not a compartment", f"{known}, the last three plus the number of a lesion")
 
 
+def _agree(route: str, meant: str) -> bool:
+    """Whether a word for a route is one for the route of the compartment; unknown words are told where the line is read."""
+    word = route.lower()
+    if word in INTO_CAVITY:
+        return meant in ("intraperitoneal", "intracavitary")
+    return word not in ROUTES or ROUTES[word] == meant
+
+
 def _duration(row: _Row, amount: float) -> float:
-    stated = row.number("DURATION", math.nan)
-    if math.isfinite(stated):
-        return stated
-    rate = row.number("RATE", 0.0, least=-math.inf)
+    """Return over how many hours a dose is given, from DURATION, RATE, or both where they agree."""
+    rate = row.number("RATE", math.nan, least=-math.inf)
     if rate < 0.0:
         raise row.error("RATE", f"{rate:g} asks for a modelled rate or duration", "write the rate, or 0 for a bolus")
-    return float(f"{amount / rate:.12g}") if rate > 0.0 else 0.0
+    from_rate = amount / rate if rate > 0.0 else 0.0
+    stated = row.number("DURATION", math.nan)
+    if not math.isfinite(stated):
+        return float(f"{from_rate:.12g}")
+    if amount > 0.0 and math.isfinite(rate) and abs(from_rate - stated) > _AGREE * max(from_rate, stated):
+        said = f"AMT/RATE is {from_rate:.6g} h" if rate > 0.0 else "RATE 0 is a bolus"
+        raise row.error("DURATION", f"{said}, yet DURATION is {stated:g} h", "correct one of them, or write '.' for it")
+    return stated
 
 
 def _schedule(row: _Row) -> str:

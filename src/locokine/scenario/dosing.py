@@ -4,7 +4,8 @@
         [into LESION[, LESION]] [fan of N] SCHEDULE [repeated every PERIOD | then PERIOD rest [xN]][, RULE]...
 
     amounts     20000 IU · 5000 U[Cetus] · 600000 IU/kg · 1e6 IU/m2 · 1.2 ug · an amount per time is an infusion:
-                1e6 IU/m2/day intravenous days 0-4 (each day from its beginning to its end) · 3000 IU/kg/h … over 8 h
+                1e6 IU/m2/day days 0-4 (into the blood unless a route is said, each day from its beginning to its end)
+                3000 IU/kg/h over 8 h day 2
     routes      intratumoural [fan of 5] · peritumoural [fan of 12] · intravenous · intra-arterial · subcutaneous
                 intraperitoneal · intracavitary · intrapleural · intravesical
     schedules   daily days 10-14 · day 3 · days 1, 4, 9 · daily x5 from day 10 · every 2 days days 10-20
@@ -21,6 +22,7 @@ follows weight, not its power 2/3. Every element of the grammar is a row of a ta
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -45,10 +47,13 @@ from locokine.scenario.grammar import (
     Cursor,
     Parts,
     Schedule,
+    begins_schedule,
     parse_rules,
     parse_schedule,
 )
 from locokine.scenario.protocol import Dose, LesionPlan, Route, Rule
+
+_EACH = re.compile(r"/(lesion|host)(?=/|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,12 @@ class Course:
     cavity_site: str = ""
     rules: tuple[Rule, ...] = ()
     text: str = ""
+
+
+NOT_YET = Schedule(0.0, 0.0, ())
+"""In place of a schedule that is still to be read."""
+INFUSED: Route = "intravenous"
+"""Route of an amount per time that states none."""
 
 
 def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
@@ -105,15 +116,30 @@ def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
     cursor.take()
     amount, per_lesion = _amount(cursor)
     word = cursor.peek().lower()
+    if amount is not None and amount.rate and _may_follow_a_route(word):  # an infusion, hence into the blood
+        return _finished(cursor, Course(agent, INFUSED, NOT_YET, amount, per_lesion), "", text, place)
     if word in NOT_SIMULATED:
         raise cursor.error(f"the route {word} is not simulated yet", NOT_SIMULATED[word])
     route = ROUTES.get(word)
     if route is None:
         problem = f"unknown route '{cursor.peek()}'" if cursor.peek() else "a route is expected here"
+        if amount is not None and _may_follow_a_route(word):
+            problem = f"a route is expected before '{cursor.peek()}'"
         if amount is None and cursor.peek():
             problem += " (or a dose without a number)"
-        raise cursor.error(problem, suggest(cursor.peek().lower(), [name for name in ROUTES if "." not in name]))
+        whole = [name for name in ROUTES if "." not in name and len(name) > 2]
+        raise cursor.error(problem, suggest(cursor.peek().lower(), whole))
     cursor.take()
+    return _finished(cursor, Course(agent, route, NOT_YET, amount, per_lesion), word, text, place)
+
+
+def _may_follow_a_route(word: str) -> bool:
+    """Whether a word begins what stands behind the route: a modifier or a schedule."""
+    return word in MODIFIERS or begins_schedule(word)
+
+
+def _finished(cursor: Cursor, begun: Course, word: str, text: str, place: str) -> Course:
+    """Read what follows the route (`word`): modifiers, schedule and rules."""
     parts: Parts = {}
     while cursor.peek().lower() in MODIFIERS:
         at = cursor.position
@@ -123,9 +149,9 @@ def parse_course(text: str, place: str, agents: Collection[str]) -> Course:
         parts.update(new)
     schedule = parse_schedule(cursor, MODIFIERS)
     rules = parse_rules(cursor)
-    parts |= {"rules": rules, "text": " ".join(text.split()), "cavity": word in INTO_CAVITY,
+    parts |= {"schedule": schedule, "rules": rules, "text": " ".join(text.split()), "cavity": word in INTO_CAVITY,
               "cavity_site": SITE_OF_ROUTE.get(word, "")}
-    course = Course(agent, route, schedule, amount, per_lesion, **parts)
+    course = replace(begun, **parts)
     _check_route(course, place)
     return course
 
@@ -137,6 +163,9 @@ def _amount(cursor: Cursor) -> tuple[Amount | None, bool]:
     text = cursor.quantity_text(f"a dose such as {DOSE_EXAMPLES}")
     place = f"{cursor.place}, word {at + 1}"
     target = ""
+    match = _EACH.search(text)
+    if match is not None:  # 20000 IU/lesion
+        text, target = text[: match.start()] + text[match.end():], match.group(1).lower()
     while cursor.accept("per"):
         what = cursor.peek().lower()
         if what not in ("lesion", "host", "kg", "m2", "m²"):
@@ -244,12 +273,12 @@ def expand_course(
 
 def _duration(course: Course, times: Sequence[float], place: str) -> float:
     """Return how long each dose takes, h: an amount per time without `over` runs through the day of the dose."""
-    if course.amount is None or not course.amount.rate:
-        return course.duration
-    duration = course.duration or DAY
-    if any(later - time < duration - 1e-9 for time, later in pairwise(times)):
-        problem = f"infusions of {duration:g} h would overlap"
-        raise InputError(place, problem, f"say how long each one lasts, e.g. over {times[1] - times[0]:g} h")
+    rate = course.amount is not None and course.amount.rate
+    duration = course.duration or (DAY if rate else 0.0)
+    gap = min((later - time for time, later in pairwise(times)), default=math.inf)
+    if duration > gap + 1e-9 * max(1.0, times[-1]):
+        problem = f"infusions of {duration:g} h every {gap:g} h would overlap"
+        raise InputError(place, problem, f"say how long each one lasts, e.g. over {gap:g} h")
     return duration
 
 
@@ -279,7 +308,7 @@ def _targets(
     if course.route not in LOCAL_ROUTES:
         return ()
     if not course.lesions:
-        solid = tuple(plan for plan in lesions if plan.site not in CAVITIES)
+        solid = tuple(plan for plan in lesions if plan.site not in CAVITIES and not plan.seeded_by)
         if not solid:
             raise InputError(
                 place,

@@ -11,13 +11,13 @@ from typing import Any
 
 from locokine.parameters.reading import suggest
 from locokine.scenario.protocol import CAVITIES, Route, Rule
-from locokine.scenario.schedules import DAY, DAYS_OF_WEEK, MAX_DOSES, SCHEDULES, Schedule, parse_schedule
+from locokine.scenario.schedules import DAY, DAYS_OF_WEEK, MAX_DOSES, SCHEDULES, Schedule, begins_schedule, parse_schedule
 from locokine.scenario.words import KEYWORDS, NUMERIC, Cursor, is_keyword
 
 __all__ = [
     "CAVITIES", "DAY", "FORM", "INTO_CAVITY", "LOCAL_ROUTES", "MAX_DOSES", "MODIFIERS", "NOT_SIMULATED", "NUMERIC", "ROUTES",
-    "RULES", "SCHEDULES", "SITE_OF_ROUTE", "TERMS", "Cursor", "Parts", "Schedule", "lesion_names", "parse_rules",
-    "parse_schedule",
+    "RULES", "SCHEDULES", "SITE_OF_ROUTE", "TERMS", "Cursor", "Parts", "Schedule", "begins_schedule", "lesion_names",
+    "parse_rules", "parse_schedule",
 ]
 
 FORM = "AGENT AMOUNT ROUTE [in VOLUME] [at DISTANCE] [over DURATION] [into LESION] [fan of N] SCHEDULE[, RULE]"
@@ -28,22 +28,28 @@ ROUTES: dict[str, Route] = {
     "intratumoral": "intratumoural",
     "intralesional": "intratumoural",
     "i.t.": "intratumoural",
+    "it": "intratumoural",
     "peritumoural": "peritumoural",
     "peritumoral": "peritumoural",
     "perilesional": "peritumoural",
     "p.t.": "peritumoural",
+    "pt": "peritumoural",
     "intravenous": "intravenous",
     "i.v.": "intravenous",
+    "iv": "intravenous",
     "intraperitoneal": "intraperitoneal",
     "i.p.": "intraperitoneal",
+    "ip": "intraperitoneal",
     "intracavitary": "intraperitoneal",
     "subcutaneous": "subcutaneous",
     "s.c.": "subcutaneous",
+    "sc": "subcutaneous",
     "intrapleural": "intracavitary",
     "intravesical": "intracavitary",
     "intra-arterial": "intra-arterial",
     "intraarterial": "intra-arterial",
     "i.a.": "intra-arterial",
+    "ia": "intra-arterial",
 }
 """Words for routes → the route's name in the protocol."""
 
@@ -58,6 +64,7 @@ NOT_SIMULATED = {
     "perilymphatic": "subcutaneous passes through the node as well",
     "intramuscular": "subcutaneous is the nearest depot",
     "i.m.": "subcutaneous is the nearest depot",
+    "im": "subcutaneous is the nearest depot",
     "inhaled": "there is no airway yet; subcutaneous is the nearest depot",
 }
 """Routes of the literature that the engine does not have → the nearest that it has."""
@@ -66,7 +73,9 @@ LOCAL_ROUTES = ("intratumoural", "peritumoural", "intra-arterial")
 TERMS = ("any", "hypotension", "weight_gain", "capillary_leak", "fever", "injection_site_reaction")
 """Toxicity terms that rules may name (graded by `outcome`)."""
 
-LESIONS_MAY_BE_CALLED = ("fan", "on", "weekdays", "intracavitary", "reduce", *DAYS_OF_WEEK)
+LESIONS_MAY_BE_CALLED = (
+    "fan", "on", "weekdays", "intracavitary", "reduce", "it", "pt", "iv", "ip", "sc", "ia", *DAYS_OF_WEEK,
+)
 """Words of the language that may follow `into` all the same."""
 
 
@@ -102,7 +111,7 @@ def lesion_names(cursor: Cursor) -> tuple[str, ...]:
         if word in names:
             raise cursor.error(f"the lesion '{word}' is named twice", "name each lesion once")
         names.append(cursor.take())
-        if cursor.peek() != ",":
+        if cursor.peek() != "," and cursor.peek().lower() != "and":
             return tuple(names)
         cursor.take()
 

@@ -13,12 +13,13 @@ from locokine.biology.switches import GROUPS, SWITCHES
 from locokine.errors import InputError
 from locokine.parameters.library import Library, load_library
 from locokine.parameters.reading import Block, plain, read_file, read_yaml, suggest
-from locokine.scenario.acts import expand_act, is_act, parse_act
+from locokine.scenario.acts import ACTS, expand_act, is_act, parse_act
 from locokine.scenario.amounts import AgentUnits
 from locokine.scenario.dose_table import is_table, lines_of
 from locokine.scenario.dosing import expand_course, parse_course
 from locokine.scenario.experiment import Experiment, agent_units, body_surface, override_targets, resolve_override
 from locokine.scenario.protocol import CAVITIES, Act, Arm, Dose, LesionPlan, Protocol, Rechallenge, Rule
+from locokine.scenario.synonyms import agent_synonyms, by_name
 from locokine.scenario.validate import Where, validate
 from locokine.units import parse_quantity
 
@@ -128,7 +129,20 @@ def _root(source: str | Path | Mapping[str, Any]) -> tuple[Any, str, Path | None
 # --- names and meaning -----------------------------------------------------------------------------------------------
 
 
+RESERVED_AGENTS = (*ACTS, "table")
+"""First words of lines that are no dose, and so no names of agents."""
+
+
 def _library(model: ScenarioModel, given: Library | None, path: Path | None, where: Where) -> Library:
+    library = _shelf(model, given, path, where)
+    for name in library.agents:
+        if name.lower() in RESERVED_AGENTS:
+            problem = f"'{name}' is a word of the dosing language and cannot be given"
+            raise InputError(f"agents.{name}", problem, "call the agent something else")
+    return library
+
+
+def _shelf(model: ScenarioModel, given: Library | None, path: Path | None, where: Where) -> Library:
     if given is not None:
         if model.library:
             raise InputError(where.place("library"), "a library was given from outside as well", "use only one of them")
@@ -149,7 +163,7 @@ def _build(model: ScenarioModel, library: Library, where: Where, path: Path | No
                 f"day {lesion.day:g} is not before the end of follow-up (day {follow_up:g})",
                 "lengthen follow-up, or let the lesion begin earlier",
             )
-    lines, places = _arm_lines(model, [plan.name for plan in lesions], where, path)
+    lines, places = _arm_lines(model, [plan.name for plan in lesions], where, path, library)
     arms, used = _arms(lines, places, model.host, library, lesions, groups, follow_up, where)
     protocol = Protocol(
         lesions=lesions,
@@ -297,9 +311,10 @@ def _sizes(lesion: LesionModel, where: Where, name: str) -> list[dict[str, float
 
 
 def _arm_lines(
-    model: ScenarioModel, lesions: list[str], where: Where, path: Path | None
+    model: ScenarioModel, lesions: list[str], where: Where, path: Path | None, library: Library
 ) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
-    """Return the dosing lines of every arm, dose tables read, and where each was written."""
+    """Return the dosing lines of every arm, dose tables read and agents by their names, and where each was written."""
+    synonyms = agent_synonyms(library)
     lines: dict[str, list[str]] = {}
     places: dict[str, tuple[str, ...]] = {}
     base = path.parent if path is not None else Path()
@@ -308,6 +323,7 @@ def _arm_lines(
         for index, text in enumerate(written):
             place = where.place("arms", name, index)
             made = lines_of(text, name, lesions, base, place) if is_table(text) else [text]
+            made = [by_name(line, synonyms, library, place) for line in made]
             read += [(line, place if len(made) == 1 else f"{place}, record {n}") for n, line in enumerate(made, 1)]
         lines[name] = [line for line, _ in read]
         places[name] = tuple(place for _, place in read)

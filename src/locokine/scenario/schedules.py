@@ -15,6 +15,8 @@ DAY = 24.0
 WEEK = 168.0
 _DAY = re.compile(r"(\d{1,5}(?:\.\d+)?)$")
 _DAY_RANGE = re.compile(r"(\d{1,5})[-–](\d{1,5})$")
+_WHOLE = re.compile(r"\d{1,5}$")
+_DIGIT = re.compile(r"\d")
 _EVERY_HOURS = re.compile(r"q(\d{1,4}(?:\.\d+)?)h$", re.IGNORECASE)
 _TIMES = re.compile(r"[x×](\d{1,6})$", re.IGNORECASE)
 _DAY_NAME = (
@@ -135,7 +137,7 @@ def _limits(cursor: Cursor) -> _Limits:
     limits = _Limits()
     while True:
         word = cursor.peek().lower()
-        if word == "days" and _DAY_RANGE.match(cursor.peek(1)):
+        if word == "days" and _is_range(cursor, 1):
             _once(cursor, limits.start is None and limits.span is None and limits.count is None)
             cursor.take()
             first, last = _day_range(cursor)
@@ -165,24 +167,42 @@ def _once(cursor: Cursor, free: bool) -> None:
         )
 
 
-def _count(cursor: Cursor) -> int:
+def _count(cursor: Cursor, noun: str = "doses") -> int:
+    """Read `x5`, `x 5` and `x5 doses`."""
     word = cursor.take()
     if word.lower() in ("x", "×"):
         word += cursor.take()
     match = _TIMES.match(word)
     if match is None or not 0 < int(match.group(1)) <= MAX_DOSES:
         raise cursor.error(f"the number of doses must be 1 to {MAX_DOSES}", "write e.g. x14", cursor.position - 1)
+    _ = cursor.accept(noun) or cursor.accept(noun.removesuffix("s"))
     return int(match.group(1))
+
+
+def _is_range(cursor: Cursor, ahead: int = 0) -> bool:
+    """Whether `10-14` or `10 to 14` comes."""
+    if _DAY_RANGE.match(cursor.peek(ahead)):
+        return True
+    ends = (cursor.peek(ahead), cursor.peek(ahead + 2))
+    return cursor.peek(ahead + 1).lower() == "to" and all(_WHOLE.match(word) for word in ends)
 
 
 def _day_range(cursor: Cursor) -> tuple[int, int]:
     match = _DAY_RANGE.match(cursor.peek())
-    assert match is not None
-    first, last = int(match.group(1)), int(match.group(2))
+    first, last = (int(match.group(1)), int(match.group(2))) if match else (int(cursor.peek()), int(cursor.peek(2)))
     if last < first:
         raise cursor.error("the last day is before the first", f"write {last}-{first}")
-    cursor.take()
+    cursor.position += 1 if match else 3
     return first, last
+
+
+def _another(cursor: Cursor, pattern: re.Pattern[str]) -> bool:
+    """Step over `,`, `and` or `, and` if another item follows it."""
+    words = 2 if cursor.peek() == "," and cursor.peek(1).lower() == "and" else 1
+    if cursor.peek().lower() not in (",", "and") or not pattern.match(cursor.peek(words)):
+        return False
+    cursor.position += words
+    return True
 
 
 def _repeat(cursor: Cursor, period: float, pattern: tuple[float, ...]) -> Schedule:
@@ -195,10 +215,10 @@ def _daily(cursor: Cursor) -> Schedule:
 
 
 def _days(cursor: Cursor) -> Schedule:
-    """`days 1, 4, 9` and `days 10-14` (every one of them)."""
+    """`days 1, 4, 9`, `days 1, 4 and 9`, `days 10-14` and `days 10 to 14` (every one of them)."""
     days: set[float] = set()
     while True:
-        if _DAY_RANGE.match(cursor.peek()):
+        if _is_range(cursor):
             first, last = _day_range(cursor)
             new: Iterable[float] = range(first, last + 1)
         else:
@@ -207,15 +227,14 @@ def _days(cursor: Cursor) -> Schedule:
             if day in days:
                 raise cursor.error(f"day {day:g} is given twice", "name each day once", cursor.position - 1)
             days.add(float(day))
-        if cursor.peek() == "," and re.match(r"\d", cursor.peek(1)):
-            cursor.take()
+        if _another(cursor, _DIGIT):
             continue
         return Schedule(0.0, 0.0, tuple(day * DAY for day in sorted(days)))
 
 
 def _single_day(cursor: Cursor) -> Schedule:
     day = _day(cursor)
-    if cursor.peek() == "," and re.match(r"\d", cursor.peek(1)):
+    if cursor.peek().lower() in (",", "and", "to") and _DIGIT.match(cursor.peek(1)):
         raise cursor.error("several days need 'days'", "write e.g. days 1, 4, 9", cursor.position - 2)
     return Schedule(0.0, 0.0, (day * DAY,))
 
@@ -261,10 +280,16 @@ def _times(cursor: Cursor) -> Schedule:
     if not 1 <= number <= 7:
         raise cursor.error("once to seven times is understood", "write every N hours or qNh instead", at)
     if cursor.accept("weekly") or cursor.accept("a", "week") or cursor.accept("per", "week"):
-        return _repeat(cursor, WEEK, tuple(day * DAY for day in _WEEK_DAYS[number]))
-    if cursor.accept("daily") or cursor.accept("a", "day") or cursor.accept("per", "day"):
-        return _repeat(cursor, DAY, tuple(index * DAY / number for index in range(number)))
-    raise cursor.error("'weekly' or 'daily' is expected here", "write e.g. three times weekly")
+        made, unit = _repeat(cursor, WEEK, tuple(day * DAY for day in _WEEK_DAYS[number])), "week"
+    elif cursor.accept("daily") or cursor.accept("a", "day") or cursor.accept("per", "day"):
+        made, unit = _repeat(cursor, DAY, tuple(index * DAY / number for index in range(number))), "day"
+    else:
+        raise cursor.error("'weekly' or 'daily' is expected here", "write e.g. three times weekly")
+    count, said = made.count, {word.lower() for word in cursor.words[at:cursor.position]}
+    if number > 1 and count is not None and not said & {"dose", "doses"}:
+        remedy = f"write x{count} doses, or for {count} {unit}{'s' if count > 1 else ''}"
+        raise cursor.error(f"x{count} may mean {count} doses or {count} {unit}s", remedy, at)
+    return made
 
 
 def _on(cursor: Cursor) -> Schedule:
@@ -288,8 +313,8 @@ def _weekdays(cursor: Cursor) -> Schedule:
             if day in days:
                 raise cursor.error("a day of the week is given twice", "name each once", cursor.position - 1)
             days.append(day)
-        if cursor.peek() == "," and _WEEKDAY.match(cursor.peek(1)):
-            cursor.position += 2
+        if _another(cursor, _WEEKDAY):
+            cursor.take()
             continue
         made = _repeat(cursor, WEEK, ())
         return replace(made, pattern=tuple(sorted((day * DAY - made.start) % WEEK for day in days)))
@@ -308,12 +333,21 @@ SCHEDULES: dict[str, Callable[[Cursor], Schedule]] = {
 """First word of a schedule → parser of what follows it; `q8h` words are matched by pattern."""
 
 
+def _parser(word: str) -> Callable[[Cursor], Schedule] | None:
+    """What reads the schedule that a word begins, or None."""
+    parser = _every_hours if _EVERY_HOURS.match(word) else SCHEDULES.get(word)
+    return _weekdays if parser is None and _WEEKDAY.match(word) else parser
+
+
+def begins_schedule(word: str) -> bool:
+    """Whether a word (in lower case) can begin a schedule."""
+    return _parser(word) is not None
+
+
 def parse_schedule(cursor: Cursor, others: Iterable[str] = ()) -> Schedule:
     """Read a schedule; `others` are words that could stand in its place, for the hint."""
     word = cursor.peek().lower()
-    parser = _every_hours if _EVERY_HOURS.match(word) else SCHEDULES.get(word)
-    if parser is None and _WEEKDAY.match(word):
-        parser = _weekdays
+    parser = _parser(word)
     if parser is None:
         known = [name for name in SCHEDULES if name.isalpha()] + ["q8h", *others]
         hint = suggest(word, known) if word else ""
@@ -338,8 +372,7 @@ def _cycled(cursor: Cursor, schedule: Schedule) -> Schedule:
     cycle = schedule.length + time if rest else time
     cycles = None
     if _TIMES.match(cursor.peek()) or cursor.peek().lower() in ("x", "×"):
-        cycles = _count(cursor)
-        _ = cursor.accept("cycles")
+        cycles = _count(cursor, "cycles")
     times = schedule.times(0.0)
     if cycle <= times[-1] - times[0]:
         raise cursor.error("the next cycle would begin before this one ends", "lengthen the cycle", at)

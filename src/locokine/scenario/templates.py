@@ -40,6 +40,6 @@ def template_text(name: str) -> str:
     """
     known = {**examples(), **templates()}
     if name not in known:
-        raise InputError("template", f"no template '{name}'", suggest(name, templates()))
+        raise InputError("new", f"no template or example '{name}'", suggest(name, (*templates(), *examples())))
     text = known[name].read_text(encoding="utf-8")
     return re.sub(r"^#\s*template:.*\n", "", text, flags=re.MULTILINE)

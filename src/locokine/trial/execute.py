@@ -27,6 +27,7 @@ from locokine.errors import InputError
 from locokine.results.result import NAIVE, Result
 from locokine.results.schema import plain
 from locokine.results.store import FILES, disk_errors, read_manifest, write_atomic
+from locokine.trial.finite import check_finite
 
 if TYPE_CHECKING:
     from locokine.scenario.load import Experiment
@@ -359,6 +360,7 @@ def _simulate(
     tell(missing[0].arm if missing else "rechallenge")
     kept: dict[str, ArmRun | None] = {}
     for piece, part in workforce.arms(missing):
+        check_finite(part)
         kept[piece.name] = chunks.put(piece.name, part)
         done += piece.subjects
         tell(piece.arm)
@@ -379,6 +381,7 @@ def _simulate(
     tell("rechallenge" if wanted else "finished")
     for item, run in workforce.challenges([item for item in wanted if item.name not in found], runs):
         if run is not None:
+            check_finite(run)
             found[item.name] = replace(run, end_state=None)
             chunks.put(item.name, found[item.name])
             done += run.subjects

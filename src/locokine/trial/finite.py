@@ -1,0 +1,43 @@
+"""Whether a simulated arm holds numbers: a state that left them is an error, never a result of zeros."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from locokine.engine.run import ArmRun
+from locokine.engine.variables import BODY, LESION
+from locokine.errors import InputError
+
+ENDS = ("humane_endpoint", "toxic_death", "tumour_death")
+"""Events after which a host has no values."""
+
+
+def check_finite(run: ArmRun) -> None:
+    """Check the daily values of an arm: all are finite as long as their host lives.
+
+    Raises
+    ------
+    InputError
+        With arm, subject, day and quantity of the first value that is no number.
+    """
+    columns = {int(subject): column for column, subject in enumerate(run.subject_ids)}
+    died = np.full(run.subjects, np.inf)
+    table = run.events
+    for subject, time, kind in zip(table["subject"], table["time_h"], table["kind"], strict=True):
+        if kind in ENDS:
+            column = columns[int(subject)]
+            died[column] = min(died[column], float(time))
+    alive = run.daily_time[:, None] < died[None, :]
+    body = ~np.isfinite(run.daily_body) & alive
+    lesion = ~np.isfinite(run.daily_lesion) & alive
+    broken = body.any(axis=0) | lesion.any(axis=(0, 1))
+    if not broken.any():
+        return
+    day, column = (int(index) for index in np.argwhere(broken)[0])
+    names = [variable.name for variable, wrong in zip(LESION, lesion[:, :, day, column].any(axis=1), strict=True) if wrong]
+    names += [variable.name for variable, wrong in zip(BODY, body[:, day, column], strict=True) if wrong]
+    raise InputError(
+        f"arm {run.arm}, subject {int(run.subject_ids[column])}, day {run.daily_time[day] / 24.0:g}",
+        f"the simulation left the numbers ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})",
+        "a parameter or dose is beyond what the model can simulate: look at what was changed last",
+    )

@@ -1,0 +1,59 @@
+"""The README's commands do what they say: those that take seconds are run as printed, the others at least exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from locokine.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = [
+    shlex.split(line, comments=True)[1:]
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for line in block.splitlines() if line.split("#")[0].split()[:1] in (["locokine"], [".venv/bin/locokine"])
+]
+CHEAP = ("new", "check", "export", "parameters")
+"""Commands that need no simulation; the run of a published model needs none either."""
+
+
+def cheap(words: list[str]) -> bool:
+    return words[0] in CHEAP or (words[0] == "run" and "--model" in words)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README begins with `locokine new mouse`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")  # help texts are cut to the width of the terminal
+    assert main(["new", "mouse"]) == 0
+
+
+def test_the_readme_has_commands_of_both_kinds() -> None:
+    assert {words[0] for words in COMMANDS if cheap(words)} >= {"new", "export", "run"}
+    assert any(not cheap(words) for words in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if cheap(words)], ids=" ".join)
+def test_cheap_commands_run_as_printed(words: list[str], tmp_path: Path) -> None:
+    if words[0] == "new":
+        Path(f"{words[1]}.yaml").unlink(missing_ok=True)
+    assert main(words) == 0
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if not cheap(words)], ids=" ".join)
+def test_the_others_have_only_options_that_exist(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([words[0], "--help"]) == 0
+    help_text = capsys.readouterr().out
+    for word in words[1:]:
+        assert not word.startswith("--") or word == "--help" or word in help_text
+
+
+def test_new_names_what_the_readme_says() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`locokine new (\w+)`", text):
+        Path(f"{name}.yaml").unlink(missing_ok=True)
+        assert main(["new", name]) == 0
