@@ -33,7 +33,7 @@ COARSE = 4
 """Pixels per side of the blocks in which whole areas are judged (2 µm)."""
 CELL = 3.0
 """Standard deviation of the view in which a place is judged living or dead, in blocks (6 µm)."""
-FLUID, CYTOPLASM, CLEFT = 0.06, 0.24, 0.045
+FLUID, CYTOPLASM, CLEFT = 0.085, 0.24, 0.045
 """Optical density of fluid with a little protein, of cytoplasm where a field shows too little, and of fluid between fibres."""
 SCORES = (0.002, 0.01, 0.03)
 """Volume fractions of extravasated erythrocytes from which the score is 1, 2 and 3 (assumed)."""

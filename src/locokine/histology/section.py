@@ -26,6 +26,8 @@ OUTLINE = 0.05
 """Unevenness of outlines, standard deviation relative to the radius."""
 BLUR = 110.0
 """Unevenness of the borders between compartments, µm."""
+FRINGE = 32.0
+"""How far compartments reach into each other at the scale of a few cells, so that packed and loose tissue shade over, µm."""
 TRACK_WIDTH = 200.0
 """Width of a needle track at the surface, µm (27 to 30 gauge needles are 0.41 to 0.31 mm wide)."""
 
@@ -131,6 +133,7 @@ def cut(state: TissueState, thickness: float, seed: int, window: Window | None =
     tumour = 1000.0 * state.tumour_radius
     calm = np.minimum(np.abs(radius - tumour), np.maximum(outer - radius, 0.0))
     blurred = radius + np.minimum(BLUR, 0.4 * calm) * grid.noise("borders", 9.0)
+    blurred += np.minimum(FRINGE, 0.15 * calm) * grid.noise("fringes", 1.8)
     blurred = np.where(radius < tumour, np.minimum(blurred, tumour - 1e-6), np.maximum(blurred, tumour))
     zone = np.searchsorted(edges, np.where(radius < outer, np.minimum(blurred, outer - 1e-6), radius).ravel(), side="right")
     zone = zone.reshape(radius.shape)
