@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from locokine.errors import InputError
 from locokine.histology import files, paint, readback, stains, tiff
 from locokine.histology.kinds import Kind
 from locokine.histology.picture import annotated, sheet
@@ -28,6 +30,15 @@ from virtual_slides import scene_of, tissue
 def scene() -> Scene:
     """A tumour of 1.8 mm with some necrosis."""
     return scene_of(tissue())
+
+
+def test_published_vectors_are_the_published_ones() -> None:
+    """Written here again from the papers; of eosin as QuPath has it, rounded as it prints them."""
+    assert stains.VECTORS["haematoxylin"] == (0.65, 0.70, 0.29)
+    assert stains.VECTORS["dab"] == (0.27, 0.57, 0.78)
+    assert stains.VECTORS["eosin"] == (0.216, 0.801, 0.558)
+    red, green, blue = stains.VECTORS["haemoglobin"]  # assumed; what its absorption demands
+    assert red < 0.15 * green < 0.15 * blue
 
 
 def test_stains_obey_beer_and_lambert_and_separate_again() -> None:
@@ -145,3 +156,24 @@ def test_pictures_say_what_they_are(scene: Scene) -> None:
     assert len(np.unique(np.asarray(page)[::7, ::7].reshape(-1, 3), axis=0)) > 500
     dark = as_rgb(np.zeros((80, 120, 6), np.uint8), stains.STAINS["multiplex"])
     assert np.asarray(annotated(dark, 0.25, "40×", True)).max() == 255  # scale bar and words are light there
+
+
+def test_a_full_folder_is_refused_before_anything_is_painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = files.Frame(0.0, 0.0, 20_000, 20_000, 0.5)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=1.5e9))
+    files.check_disk(tmp_path, frame, [3])
+    with pytest.raises(InputError, match=r"20000 × 20000 pixels take about 5\.\d GB on the disk, 1\.5 GB are free"):
+        files.check_disk(tmp_path, frame, [3, 6])
+
+
+def test_what_carries_two_markers_is_not_white() -> None:
+    """Full light in every pair of channels: a mixed colour, never grey; one channel keeps its own colour."""
+    stain = stains.STAINS["multiplex"]
+    for one in range(1, 6):
+        for two in range(one, 6):
+            picture = np.zeros((1, 1, 6), np.uint8)
+            picture[..., (0, one, two)] = 200, 255, 255
+            shown = as_rgb(picture, stain)[0, 0].astype(int)
+            assert shown.max() > 150
+            assert shown.max() - shown.min() > 60, (one, two)
+    assert as_rgb(np.full((1, 1, 6), 4, np.uint8), stain).max() <= 2

@@ -63,9 +63,10 @@ def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
     """Measures outside their tolerance: stated absolute and relative, and for counts twice their own sampling error."""
     wrong = []
     for measure in readback.MEASURES:
-        if measure.name == "interstitial_fraction" and true["necrotic_area"] > 0.7:
-            continue  # a share of living tumour, of which there is hardly any
         allowed = measure.absolute + measure.relative * true[measure.name]
+        if measure.name == "interstitial_fraction" and true["necrotic_area"] > 0.7:
+            # what is left holds more lymphocytes and macrophages than tumour cells, and the state's fluid knows no room for them
+            allowed += 0.10
         if measure.unit == "1/mm2":
             area = seen["rim_mm2"] if measure.name.endswith("rim") else seen["tumour_mm2"]
             allowed += 2.0 * np.sqrt(max(true[measure.name], 1.0) / max(area, 1e-6))

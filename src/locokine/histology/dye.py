@@ -501,7 +501,7 @@ def stain_markers(
                 line = np.float32(_step(0.50, 0.92, q) * (0.6 + 0.8 * _texture(mid, 2.6 * x, 2.6 * y)))
                 if not fluorescent:
                     cover = there * np.float32(0.8)
-                    tint = np.float32(0.035 + 0.13 * look[what, 5]) * (0.6 + 0.8 * grain)
+                    tint = np.float32(0.085 + 0.10 * look[what, 5]) * (0.6 + 0.8 * grain)
                     h, d = h + cover * (tint - h), d + cover * (0.012 - d)
                 dx, dy = x - cx[k], y - cy[k]
                 u = (cosine[k] * dx + sine[k] * dy) / nuc_long[k]

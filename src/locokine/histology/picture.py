@@ -136,14 +136,14 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
-def _bar(image: Image.Image, pixel: float, dark: bool) -> None:
+def _bar(image: Image.Image, pixel: float, dark: bool, letters: int) -> None:
     """Draw a scale bar of a round length in the lower right corner."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(image, "RGBA")
     length = next(v for v in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if v / pixel > 0.12 * image.width or v == 5000)
     text = f"{length} µm" if length < 1000 else f"{length // 1000} mm"
-    width, font = length / pixel, _font(max(image.width // 62, 12))
+    width, font = length / pixel, _font(letters or max(image.width // 62, 12))
     right, bottom = image.width - 16, image.height - 14
     ink, paper = ((255, 255, 255, 255), (0, 0, 0, 120)) if dark else ((20, 20, 20, 255), (255, 255, 255, 190))
     wide = max(width, draw.textlength(text, font=font))
@@ -152,11 +152,11 @@ def _bar(image: Image.Image, pixel: float, dark: bool) -> None:
     draw.text((right - 0.5 * (width + draw.textlength(text, font=font)), bottom - font.size - 12), text, fill=ink, font=font)
 
 
-def _tag(image: Image.Image, text: str, dark: bool) -> None:
+def _tag(image: Image.Image, text: str, dark: bool, letters: int) -> None:
     """Write a few words into the upper left corner."""
     from PIL import ImageDraw
 
-    draw, font = ImageDraw.Draw(image, "RGBA"), _font(max(image.width // 50, 13))
+    draw, font = ImageDraw.Draw(image, "RGBA"), _font(letters or max(image.width // 50, 13))
     ink, paper = ((255, 255, 255, 255), (0, 0, 0, 130)) if dark else ((20, 20, 20, 255), (255, 255, 255, 200))
     draw.rectangle((0, 0, draw.textlength(text, font=font) + 18, font.size + 14), fill=paper)
     draw.text((9, 5), text, fill=ink, font=font)
@@ -172,13 +172,13 @@ def caption(scene: Scene, stain: Stain) -> str:
     )
 
 
-def annotated(picture: Picture, pixel: float, tag: str, dark: bool) -> Image.Image:
-    """Picture with a tag and a scale bar."""
+def annotated(picture: Picture, pixel: float, tag: str, dark: bool, letters: int = 0) -> Image.Image:
+    """Picture with a tag and a scale bar; `letters` is the size of their font in pixels (0: by the size of the picture)."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(picture))
-    _tag(image, tag, dark)
-    _bar(image, pixel, dark)
+    _tag(image, tag, dark, letters)
+    _bar(image, pixel, dark, letters)
     return image
 
 

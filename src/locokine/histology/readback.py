@@ -29,6 +29,8 @@ FIELDS = (40, 20)
 """Fields of view that are read in the tumour and in the rim, at most."""
 EDGE = 4
 """Pixels along the border of a field that filters make unsafe."""
+RIM = 2
+"""Pixels around an erythrocyte that are blurred into it."""
 COARSE = 4
 """Pixels per side of the blocks in which whole areas are judged (2 µm)."""
 CELL = 3.0
@@ -197,6 +199,7 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     vessel = np.asarray(ndimage.binary_fill_holes(ndimage.binary_closing(wall, iterations=3)))
     lumen: Mask = np.asarray(ndimage.binary_dilation(vessel, iterations=2), dtype=bool)
     blood = (he[..., 2] > 0.13) & ~lumen
+    hidden: Mask = np.asarray(ndimage.binary_dilation(blood, iterations=RIM), dtype=bool)
     nuclei = he[..., 0] > 0.24
     dead = np.zeros_like(nuclei) if cavity else _necrotic(he, nuclei) & field.tumour
     # ghosts and living cells mix at the border of necrosis: fluid is measured a cell away from it
@@ -212,10 +215,12 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
         "rim": float(field.rim.sum()) * size**2,
         "dead": float(dead.sum()) * size**2,
         "living": float(living.sum()) * size**2,
-        "pale": float((pale & living & ~blood).sum()) * size**2,
+        "seen": float((living & ~hidden).sum()) * size**2,
+        "pale": float((pale & living & ~hidden).sum()) * size**2,
         "living_blood": float((blood & living).sum()) * size**2,
         "host": float(host.sum()) * size**2,
-        "host_pale": float((cleft & host & ~blood).sum()) * size**2,
+        "host_seen": float((host & ~hidden).sum()) * size**2,
+        "host_pale": float((cleft & host & ~hidden).sum()) * size**2,
         "host_blood": float((blood & host).sum()) * size**2,
         "blood": float((blood & field.tumour).sum()) * size**2,
         "vessels": _count(vessel, field.tumour, 30.0),
@@ -331,9 +336,9 @@ def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, f
         return total[name] / total[of] if total[of] > 0.0 else 0.0
 
     blood = part("blood", "tumour") / shown
-    # erythrocytes lie between cells: what they hide is fluid, but for their own volume
-    between = part("pale", "living") + part("living_blood", "living") * (1.0 - 1.0 / shown)
-    rim = part("host_pale", "host") + part("host_blood", "host") * 0.5
+    # erythrocytes hide both cells and fluid: beneath them it is as around, but for their own volume
+    between = part("pale", "seen") * (1.0 - part("living_blood", "living") / shown)
+    rim = part("host_pale", "host_seen") * (1.0 - part("host_blood", "host") / shown)
     dead = part("dead", "tumour")
     zone = s.zone
     area = float(s.inside(Tissue.TUMOUR, Tissue.FLUID).sum())

@@ -3,8 +3,9 @@
 Vectors are optical densities in red, green and blue of unit length. Haematoxylin and diaminobenzidine (DAB): Ruifrok AC,
 Johnston DA. Anal Quant Cytol Histol 2001;23:291-299, PMID 11531144. Eosin: what QuPath separates H&E with unless told
 otherwise (Bankhead P et al. Sci Rep 2017;7:16878, doi:10.1038/s41598-017-17204-5); that of 2001 is more violet than most
-slides. Haemoglobin: extinction of oxyhaemoglobin averaged over the red, green and blue bands (Prahl S, Oregon Medical Laser
-Center 1999).
+slides. Haemoglobin: assumed after the shape of its absorption (reviewed by Bosschaart N et al. Lasers Med Sci 2014;29:453-479,
+doi:10.1007/s10103-013-1446-7): next to nothing in red beyond 600 nm, two bands in green, the flank of the Soret band in blue;
+how far it leans to blue depends on the camera.
 """
 
 from __future__ import annotations
