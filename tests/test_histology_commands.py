@@ -34,6 +34,12 @@ from virtual_slides import scene_of, tissue, within
 
 
 @pytest.fixture(scope="module")
+def scene() -> Scene:
+    """A tumour of 1.8 mm with some necrosis."""
+    return scene_of(tissue())
+
+
+@pytest.fixture(scope="module")
 def stored(small_result: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the small run."""
     return small_result.save(tmp_path_factory.mktemp("slides") / "result")

@@ -237,9 +237,9 @@ def _pale(he: Image, cytoplasm: Mask) -> Mask:
     """
     density = ndimage.gaussian_filter(he[..., 0] + he[..., 1], 1.0)  # without the grain of cytoplasm
     clear = he[..., 2] < 0.10
-    seen = density[cytoplasm & clear & (density > 0.11)]
+    seen = density[cytoplasm & clear & (density > 0.155)]
     level = float(np.median(seen)) if seen.size > 2000 else CYTOPLASM
-    return (density < np.clip(FLUID + 0.65 * (level - FLUID), 0.10, 0.20)) & clear
+    return (density < np.clip(FLUID + 0.65 * (level - FLUID), 0.14, 0.20)) & clear
 
 
 def _clefts(he: Image, host: Mask) -> Mask:
