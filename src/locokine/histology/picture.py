@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,7 +99,7 @@ def _mixed(scene: Scene, stain: Stain, magnification: int) -> np.ndarray:
 
     s, cells = scene.section, scene.cells
     counted = ~cells.of(Kind.ADIPOCYTE, Kind.ERYTHROCYTE_INSIDE, Kind.ERYTHROCYTE_OUTSIDE)
-    field = [max(round(pixel_of(magnification) * length / PITCH), 1) for length in reversed(SIZE)]
+    field: Any = [max(round(pixel_of(magnification) * length / PITCH), 1) for length in reversed(SIZE)]
     rows = np.clip(((cells.y - s.y0) / PITCH).astype(int), 0, s.shape[0] - 1)
     columns = np.clip(((cells.x - s.x0) / PITCH).astype(int), 0, s.shape[1] - 1)
 
