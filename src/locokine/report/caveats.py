@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from locokine.outcome.immunity import TAKE_RATE
+from locokine.results.schema import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,14 +48,14 @@ def _untreated(table: pd.DataFrame, experiment: Experiment) -> Iterator[str]:
         if arm.times:
             continue
         rows = table[table["arm"] == arm.name]
-        respond = int(rows["best_response"].isin(("CR", "PR")).sum())
+        respond = count(rows["best_response"].isin(("CR", "PR")))
         if respond:
             yield f"{respond} of {len(rows)} hosts of the arm {arm.name!r} respond without any treatment; compare arms with it."
 
 
 def _deaths(table: pd.DataFrame) -> Iterator[str]:
     for arm, rows in table.groupby("arm", sort=False):
-        unseen = int((rows["best_response"] == "NE").sum())
+        unseen = count(rows["best_response"] == "NE")
         if unseen:
             yield f"{unseen} of {len(rows)} hosts of the arm {arm!r} died before the first visit: no known response (NE)."
 

@@ -37,5 +37,6 @@ def by_name(line: str, synonyms: Mapping[str, tuple[str, ...]], library: Library
         if len(names) > 1:
             said = " ".join(words[:count])
             raise InputError(place, f"'{said}' may be {' or '.join(names)}", "write the name of the agent")
-        return " ".join([names[0], *words[count:]])
+        (name,) = names
+        return " ".join([name, *words[count:]])
     return line
