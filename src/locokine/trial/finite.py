@@ -34,8 +34,8 @@ def check_finite(run: ArmRun) -> None:
     if not broken.any():
         return
     day, column = (int(index) for index in np.argwhere(broken)[0])
-    names = [variable.name for variable, wrong in zip(LESION, lesion[:, :, day, column].any(axis=1).tolist(), strict=True) if wrong]
-    names += [variable.name for variable, wrong in zip(BODY, body[:, day, column].tolist(), strict=True) if wrong]
+    wrong = [*lesion[:, :, day, column].any(axis=1).tolist(), *body[:, day, column].tolist()]
+    names = [variable.name for variable, is_wrong in zip((*LESION, *BODY), wrong, strict=True) if is_wrong]
     raise InputError(
         f"arm {run.arm}, subject {int(run.subject_ids[column])}, day {run.daily_time[day] / 24.0:g}",
         f"the simulation left the numbers ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})",
