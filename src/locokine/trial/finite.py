@@ -34,8 +34,8 @@ def check_finite(run: ArmRun) -> None:
     if not broken.any():
         return
     day, column = (int(index) for index in np.argwhere(broken)[0])
-    wrong = [*lesion[:, :, day, column].any(axis=1).tolist(), *body[:, day, column].tolist()]
-    names = [variable.name for variable, is_wrong in zip((*LESION, *BODY), wrong, strict=True) if is_wrong]
+    wrong = np.concatenate([lesion[:, :, day, column].any(axis=1), body[:, day, column]])
+    names = [(*LESION, *BODY)[index].name for index in np.flatnonzero(wrong)]
     raise InputError(
         f"arm {run.arm}, subject {int(run.subject_ids[column])}, day {run.daily_time[day] / 24.0:g}",
         f"the simulation left the numbers ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})",
