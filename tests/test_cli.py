@@ -282,7 +282,8 @@ class TestParameters:
     def test_lists_every_record_with_its_unit(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["parameters"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert len(lines) == 1 + len(list(load_library().records()))
+        library = load_library()
+        assert len(lines) == 1 + len(list(library.records())) + len(list(library.data()))
         assert all(len(line.split("\t")) == 7 for line in lines)
 
     @pytest.mark.parametrize("words", [["parameters", "--filter"], ["parameters", "list", "--filter"]])
