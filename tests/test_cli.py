@@ -308,7 +308,9 @@ class TestParameters:
     def test_cite_lists_each_reference_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["parameters", "cite"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        used = {key for record in load_library().records() for key in record.cited}  # of values and of spreads
+        library = load_library()
+        used = {key for record in library.records() for key in record.cited}  # of values and of spreads
+        used |= {key for datum in library.data() for key in datum.source}
         assert sorted(line.split("]")[0].removeprefix("[") for line in lines) == sorted(used)
 
 
