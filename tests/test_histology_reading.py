@@ -1,0 +1,138 @@
+"""Virtual histology: what is read back from a slide is what it was drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from locokine.errors import InputError
+from locokine.histology import readback, slide
+from locokine.histology.patterns import PATTERNS
+from locokine.histology.populate import populate
+from locokine.histology.scene import Scene
+from locokine.histology.section import cut
+from locokine.histology.state import TissueState, read_state
+
+if TYPE_CHECKING:
+    from locokine.results.result import Result
+from virtual_slides import PARAMETERS, scene_of, tissue
+
+
+def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
+    """Measures outside their tolerance: stated absolute and relative, and for counts twice their own sampling error."""
+    wrong = []
+    for measure in readback.MEASURES:
+        if measure.name == "interstitial_fraction" and true["necrotic_area"] > 0.7:
+            continue  # a share of living tumour, of which there is hardly any
+        allowed = measure.absolute + measure.relative * true[measure.name]
+        if measure.unit == "1/mm2":
+            area = seen["rim_mm2"] if measure.name.endswith("rim") else seen["tumour_mm2"]
+            allowed += 2.0 * np.sqrt(max(true[measure.name], 1.0) / max(area, 1e-6))
+        if abs(seen[measure.name] - true[measure.name]) > allowed:
+            wrong.append(f"{measure.name}: read {seen[measure.name]:.3f}, state {true[measure.name]:.3f}, allowed {allowed:.3f}")
+    return wrong
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dead": 0.0, "blood": 0.0, "hypoxic": 0.1, "fluid": 0.38},
+        {"dead": 0.03, "blood": 0.002},
+        {"dead": 0.11, "cells": 1.2e5, "fluid": 0.74, "perfusion": 0.12, "hypoxic": 0.6, "rim_fluid": 0.35, "blood": 0.008},
+        {"dead": 0.17, "cells": 2e4, "fluid": 0.77, "hypoxic": 0.0, "lymphocytes": 8e4, "rim_fluid": 0.3, "blood": 0.02},
+    ],
+    ids=["untreated", "some necrosis", "oedema and necrosis", "regressing"],
+)
+def test_what_is_read_from_a_slide_is_what_it_was_drawn_from(changes: dict[str, float]) -> None:
+    # small enough to read nearly all of it: no error of sampling
+    made = scene_of(tissue(radius=0.5, pattern=PATTERNS["lymphoma"], **changes))
+    seen, true = readback.read_back(made, 2, (40, 6)), readback.drawn_from(made)
+    assert within(seen, true) == []
+    assert abs(seen["erythrocyte_score"] - readback.score(true["erythrocyte_fraction"])) <= 1
+
+
+SIZES = {
+    "solid": 1.5, "lymphoma": 1.0, "mast cell": 1.4, "carcinoma": 2.2, "squamous carcinoma": 2.5, "renal cell carcinoma": 3.0,
+    "melanoma": 2.0, "mesothelioma": 2.0,
+}
+"""Volume of a cell, 1000 µm³ (what the library has, or near it)."""
+
+
+def any_state(name: str, seed: int) -> TissueState:
+    """A tumour of a kind in a state drawn at random: size of cells, dead tissue (half none), fluid, blood, flow, hypoxia."""
+    random = np.random.default_rng(seed)
+    volume, fluid = SIZES[name] * 1e-6 * random.uniform(0.75, 1.3), random.uniform(0.35, 0.72)
+    dead = float(random.choice([0.0, random.uniform(0.01, 0.15)]))
+    solid = max(0.96 - fluid - dead - random.uniform(0.0, 0.08), 0.05)
+    return tissue(
+        radius=1.2, cells=solid / volume, dead=dead, fluid=fluid, hypoxic=random.uniform(0.0, 0.5),
+        blood=random.uniform(0.0, 0.012),
+        perfusion=random.uniform(0.2, 1.0), lymphocytes=random.uniform(5e3, 8e4), rim_fluid=random.uniform(0.17, 0.4),
+        pattern=PATTERNS[name], parameters=PARAMETERS | {"cell_volume": volume},
+    )
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_reading_holds_for_every_kind_of_tumour(name: str) -> None:
+    """States and seeds that nothing was chosen on (thresholds, tolerances and drawing: seeds up to 407)."""
+    seed = 1400 + list(PATTERNS).index(name)
+    made = populate(cut(any_state(name, seed), 4.0, seed, (432.0, -256.0, 1024.0, 512.0)), seed)
+    seen, true = readback.read_back(made, 1, (20, 20)), readback.drawn_from(made)
+    assert within(seen, true) == []
+
+
+def test_reading_holds_for_arms_and_days_of_a_run(small_result: Result) -> None:
+    """Every arm, during and after treatment: a strip from inside the tumour into the rim, all of it read.
+
+    The same states are drawn as tumours of other kinds too, in turn. The reader was made on other days and subjects (0 to 2,
+    days 11, 14 and 16).
+    """
+    checked, wrong = 0, []
+    kinds = ("lymphoma", "carcinoma", "lymphoma", "melanoma", "mast cell")
+    for arm in small_result.arms:
+        for day in (10.5, 13.0) if arm != small_result.arms[1] else (9.0,):
+            subject = 3 + checked % 3
+            try:
+                state = read_state(small_result, arm, subject, day)
+            except InputError:  # dead, or cured
+                continue
+            kind = kinds[checked % len(kinds)]
+            state, edge = replace(state, pattern=PATTERNS[kind]), 1000.0 * state.tumour_radius
+            made = slide.scene_of(state, window=(edge - 512.0, -256.0, 768.0, 512.0))
+            seen, true = readback.read_back(made, 2, (20, 20)), readback.drawn_from(made)
+            wrong += [f"{arm}, subject {subject}, day {day:g}, {kind}: {text}" for text in within(seen, true)]
+            checked += 1
+    assert checked >= 8
+    assert wrong == []
+
+
+def test_reading_notices_a_different_slide() -> None:
+    """The tolerances mean something: slides of other states fail them, measure by measure."""
+    made = scene_of(tissue(radius=0.9))
+    seen = readback.read_back(made, 2, (12, 4))
+    other = {
+        "interstitial_fraction": {"fluid": 0.55, "cells": 3.8e5},
+        "necrotic_area": {"dead": 0.06},
+        "hypoxic_fraction": {"hypoxic": 0.4},
+        "cd8_centre": {"lymphocytes": 6e4},
+        "erythrocyte_fraction": {"blood": 0.009},
+    }
+    for name, changes in other.items():
+        true = readback.drawn_from(replace_scene(made, tissue(radius=0.9, **changes)))
+        assert any(text.startswith(name) for text in within(seen, true)), name
+
+
+def replace_scene(scene: Scene, state: TissueState) -> Scene:
+    """The same plane with another state."""
+    return replace(scene, section=cut(state, 4.0, scene.section.seed))
+
+
+def test_oedema_of_tissue_at_rest_is_none() -> None:
+    rest = 0.5625 / 1.5625
+    assert readback.oedema(rest, 0.2 / 1.2, 0.0, 4.0, 2.0, PARAMETERS) == pytest.approx(0.0, abs=1e-12)
+    # all solids of 1 mm² stay, fluid doubles: 0.36 more on top of the 1 it was
+    doubled = 2 * rest / (1 + rest)
+    assert readback.oedema(doubled, 0.2 / 1.2, 0.0, 1 + rest, 0.0, PARAMETERS) == pytest.approx(rest / (1 + rest))
