@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "locokine"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("_jit", "errors"),
+    ("_jit", "errors", "processors"),
     ("units",),
     ("parameters",),
     ("biology",),

@@ -282,7 +282,8 @@ class TestParameters:
     def test_lists_every_record_with_its_unit(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["parameters"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert len(lines) == 1 + len(list(load_library().records()))
+        library = load_library()
+        assert len(lines) == 1 + len(list(library.records())) + len(list(library.data()))
         assert all(len(line.split("\t")) == 7 for line in lines)
 
     @pytest.mark.parametrize("words", [["parameters", "--filter"], ["parameters", "list", "--filter"]])
@@ -307,7 +308,9 @@ class TestParameters:
     def test_cite_lists_each_reference_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["parameters", "cite"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        used = {key for record in load_library().records() for key in record.cited}  # of values and of spreads
+        library = load_library()
+        used = {key for record in library.records() for key in record.cited}  # of values and of spreads
+        used |= {key for datum in library.data() for key in datum.source}
         assert sorted(line.split("]")[0].removeprefix("[") for line in lines) == sorted(used)
 
 

@@ -252,17 +252,15 @@ def test_a_host_without_body_surface() -> None:
 # --- words that a lab uses as well ---
 
 
-def same(*lines: str) -> None:
-    """All lines are the same doses."""
-    first, *others = (expand(line) for line in lines)
-    assert first
-    for other in others:
-        assert [repr(dose) for dose in other] == [repr(dose) for dose in first]
+def doses_of(line: str) -> list[str]:
+    """All that can be said about the doses of a line; there is at least one."""
+    return [repr(dose) for dose in expand(line)] or [f"nothing in {line}"]
 
 
 def test_a_rate_without_a_route_goes_into_the_blood() -> None:
-    same("kine 1e6 IU/m2/day intravenous days 0-4", "kine 1e6 IU/m2/day days 0-4", "kine 1e6 IU/m2/day iv days 0 to 4")
-    same("kine 30 IU/h intravenous over 8 h day 2", "kine 30 IU/h over 8 h day 2")
+    infused = doses_of("kine 1e6 IU/m2/day intravenous days 0-4")
+    assert doses_of("kine 1e6 IU/m2/day days 0-4") == doses_of("kine 1e6 IU/m2/day iv days 0 to 4") == infused
+    assert doses_of("kine 30 IU/h intravenous over 8 h day 2") == doses_of("kine 30 IU/h over 8 h day 2")
 
 
 @pytest.mark.parametrize("words", ["days 0-4", "daily x5", "in 0.1 mL day 3", "q8h x3", "Mon-Fri"])
@@ -271,9 +269,10 @@ def test_an_amount_without_a_route_asks_for_one(words: str) -> None:
 
 
 def test_per_lesion_and_per_host_as_a_unit() -> None:
-    same("kine 5 IU per lesion intratumoural day 3", "kine 5 IU/lesion intratumoural day 3", "kine 5IU/lesion i.t. day 3")
-    same("kine 5 IU per host intravenous day 3", "kine 5 IU/host intravenous day 3", "kine 5 IU intravenous day 3")
-    same("kine 5 IU/kg per lesion intratumoural day 3", "kine 5 IU/lesion/kg intratumoural day 3")
+    lesion, host = doses_of("kine 5 IU per lesion intratumoural day 3"), doses_of("kine 5 IU per host intravenous day 3")
+    assert doses_of("kine 5 IU/lesion intratumoural day 3") == doses_of("kine 5IU/lesion i.t. day 3") == lesion
+    assert doses_of("kine 5 IU/host intravenous day 3") == doses_of("kine 5 IU intravenous day 3") == host
+    assert doses_of("kine 5 IU/kg per lesion intratumoural day 3") == doses_of("kine 5 IU/lesion/kg intratumoural day 3")
     assert "said twice" in message("kine 5 IU/lesion per host intratumoural day 3")
 
 
@@ -283,7 +282,7 @@ def test_per_lesion_and_per_host_as_a_unit() -> None:
      ("ia", "intra-arterial")],
 )
 def test_routes_without_dots(short: str, long: str) -> None:
-    same(f"kine 5 IU {long} day 3", f"kine 5 IU {short} day 3")
+    assert doses_of(f"kine 5 IU {long} day 3") == doses_of(f"kine 5 IU {short} day 3")
 
 
 def test_and_and_to_between_days() -> None:

@@ -94,7 +94,8 @@ def test_the_other_process_is_told_what_the_loop_needs() -> None:
         assert list(unit.signatures) == [signatures[name]]
         assert not unit.stats.cache_misses or unit.stats.cache_misses[signatures[name]] == 1
         files = list(cache_folder().rglob(f"*.{name}-*.nbc"))
-        assert len(files) == 1, f"{name} is compiled for {len(files)} signatures"
+        places = {file.parent for file in files}  # other clones of the same sources have theirs beside
+        assert len(files) == len(places), f"{name} is compiled for several signatures"
     with together.helper(signatures) as other:  # a real one, which finds everything there already
         assert other is not None
         assert other.wait(120) == 0

@@ -162,7 +162,7 @@ def test_a_full_folder_is_refused_before_anything_is_painted(tmp_path: Path, mon
     frame = files.Frame(0.0, 0.0, 20_000, 20_000, 0.5)
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=1.5e9))
     files.check_disk(tmp_path, frame, [3])
-    with pytest.raises(InputError, match=r"20000 × 20000 pixels take about 5\.\d GB on the disk, 1\.5 GB are free"):
+    with pytest.raises(InputError, match=r"20000 × 20000 pixels take about 4\.8 GB on the disk, 1\.5 GB are free"):
         files.check_disk(tmp_path, frame, [3, 6])
 
 

@@ -18,7 +18,7 @@ from locokine.histology.render import TILE, Painter
 from locokine.histology.scene import DESTROYED, PERFUSED, Scene
 from locokine.histology.section import PITCH, Tissue, cut
 from locokine.histology.state import Track
-from locokine.parameters.library import HISTOLOGIES
+from locokine.parameters.meta import HISTOLOGIES
 
 if TYPE_CHECKING:
     pass

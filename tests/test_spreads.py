@@ -127,7 +127,7 @@ def test_a_fitted_spread_is_written_and_nothing_else_changes(tmp_path: Path) -> 
         "melanoma_skin.immunogenicity": ("0.7", "fitted to HM01; 0.5 before (assumed)"),
     })
     made = load_library([folder], builtin=False)
-    host, line = made.hosts["human"].records["precursors"], made.lines["renal_carcinoma"].records["immunogenicity"]
+    host, line = made.hosts["human"].records["precursors"], made.lines["melanoma_skin"].records["immunogenicity"]
     assert host.spread is not None
     assert line.spread is not None
     assert (host.between, host.spread.status, host.spread.source[-1]) == (0.41, "calibrated", "calibration")

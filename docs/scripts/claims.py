@@ -24,7 +24,7 @@ from locokine.inference.claims import CLAIMS, prior_predictive
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "src" / "locokine" / "examples"
 BEGIN, END = "<!-- generated: claims begin -->", "<!-- generated: claims end -->"
-RUN = "`locokine run {}`"
+RUN = "`locokine run {} --out DIR`"
 DRAWS = 64
 """Draws of the prior in which each claim is looked at."""
 

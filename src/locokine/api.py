@@ -9,12 +9,12 @@ Research use only: never for dosing or treating patients.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from locokine.errors import InputError
+from locokine.processors import cores
 from locokine.results.result import Result
 from locokine.scenario.describe import Description, Estimate
 from locokine.scenario.experiment import Experiment
@@ -174,14 +174,6 @@ def _loaded(experiment: Experiment | Source) -> Experiment:
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not every system can say
-        return os.cpu_count() or 1
 
 
 def needs_compiling() -> bool:

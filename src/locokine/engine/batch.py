@@ -14,7 +14,7 @@ from locokine.engine import extrapolate
 from locokine.engine.block import ACTS, KINDS, LEDGER, ROUTES, RULES, TERMS, Block, Plan
 from locokine.engine.grid import Accuracy, make_grid
 from locokine.engine.run import ArmRun
-from locokine.engine.variables import BODY, FIELD, LESION, PLACES
+from locokine.engine.variables import BODY, DEATHS, FIELD, LESION, PLACES
 from locokine.population import derive
 from locokine.population.draw import Population, stream
 from locokine.scenario.protocol import CAVITIES, Arm, Dose, LesionPlan
@@ -128,7 +128,7 @@ def cured_subjects(run_of: ArmRun) -> NDArray[np.int64]:
     cured = {s for s, kind in zip(events["subject"], events["kind"], strict=True) if kind == "cured"}
     dead = {
         s for s, kind in zip(events["subject"], events["kind"], strict=True)
-        if kind in ("humane_endpoint", "toxic_death", "tumour_death")
+        if kind in DEATHS
     }
     return np.array([i for i, s in enumerate(run_of.subject_ids) if int(s) in cured - dead], dtype=np.int64)
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from locokine._jit import PACKAGE, cache_folder, numba, source_hash
+from locokine.processors import cores
 
 ALONE = "LOCOKINE_COMPILE_ALONE"
 """Environment variable: set (to anything) it keeps the engine from starting another process to compile."""
@@ -55,14 +56,6 @@ def worthwhile(whole: Any) -> bool:
             return True
     except OSError:
         return False
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not every system can say
-        return os.cpu_count() or 1
 
 
 def compile_first(whole: Any, step: Any, b: Any, plan: Any, arrays: tuple[Any, ...]) -> None:

@@ -110,6 +110,9 @@ FIELD: tuple[Variable, ...] = (
 PLACES: tuple[str, ...] = ("tumour", "rim", "node", "plasma")
 """Places whose peak and area under the curve are accumulated at every step, per agent and for receptor-active IL-2."""
 
+DEATHS: tuple[str, ...] = ("toxic_death", "tumour_death", "humane_endpoint")
+"""Events that end a life; the humane endpoint counts as death."""
+
 EVENTS: tuple[str, ...] = (
     "implanted", "extinct", "cured", "recurred", "dose", "dose_held", "course_ended", "humane_endpoint", "toxic_death",
     "tumour_death", "challenged", "rejected", "irradiated", "resected", "dose_reduced",

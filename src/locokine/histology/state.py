@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locokine.engine.variables import FIELD, LESION
+from locokine.engine.variables import DEATHS, FIELD, LESION
 from locokine.errors import InputError
 from locokine.histology.patterns import PATTERNS, Pattern, pattern_of
 from locokine.scenario.protocol import CAVITIES
@@ -189,8 +189,7 @@ def _nearest(days: Array, day: float) -> int:
 
 def _why_nothing(result: Result, arm: str, subject: int, day: float) -> str:
     events = result.events
-    kinds = ("toxic_death", "tumour_death", "humane_endpoint")
-    mine = (events["arm"] == arm) & (events["subject"] == subject) & events["kind"].isin(kinds)
+    mine = (events["arm"] == arm) & (events["subject"] == subject) & events["kind"].isin(DEATHS)
     ends = events[mine & (events["time_h"] <= day * 24.0 + 1e-6)]
     if len(ends):
         last = ends.iloc[0]

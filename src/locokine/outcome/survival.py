@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.engine.run import ArmRun
+from locokine.engine.variables import DEATHS
 
 Array = NDArray[np.float64]
-DEATHS = ("toxic_death", "tumour_death", "humane_endpoint")
-"""Events that end a life; the humane endpoint counts as death."""
 
 
 class Deaths(NamedTuple):

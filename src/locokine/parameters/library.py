@@ -18,12 +18,10 @@ from typing import Any
 
 from locokine.errors import InputError
 from locokine.parameters.bibliography import Bibliography, read_bibliography
-from locokine.parameters.meta import HISTOLOGIES, Datum, read_meta
+from locokine.parameters.meta import Datum, read_meta
 from locokine.parameters.reading import Block, at_line, plain, read_file, read_yaml, suggest
 from locokine.parameters.records import Record, build_record, check_fields, merge
 from locokine.units import dimension_of, split_quantity
-
-__all__ = ["BUILTIN", "HISTOLOGIES", "SCOPES", "Entry", "Library", "load_library"]
 
 SCOPES = ("laws", "hosts", "lines", "agents")
 BUILTIN = Path(__file__).parent / "library"

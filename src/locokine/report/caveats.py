@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from locokine.outcome.immunity import TAKE_RATE
+from locokine.results.schema import count, where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,15 +47,15 @@ def _untreated(table: pd.DataFrame, experiment: Experiment) -> Iterator[str]:
     for arm in experiment.protocol.arms:
         if arm.times:
             continue
-        rows = table[table["arm"] == arm.name]
-        respond = int(rows["best_response"].isin(("CR", "PR")).sum())
+        rows = where(table, table["arm"] == arm.name)
+        respond = count(rows["best_response"].isin(("CR", "PR")))
         if respond:
             yield f"{respond} of {len(rows)} hosts of the arm {arm.name!r} respond without any treatment; compare arms with it."
 
 
 def _deaths(table: pd.DataFrame) -> Iterator[str]:
     for arm, rows in table.groupby("arm", sort=False):
-        unseen = int((rows["best_response"] == "NE").sum())
+        unseen = count(rows["best_response"] == "NE")
         if unseen:
             yield f"{unseen} of {len(rows)} hosts of the arm {arm!r} died before the first visit: no known response (NE)."
 
@@ -62,7 +63,7 @@ def _deaths(table: pd.DataFrame) -> Iterator[str]:
 def _challenges(table: pd.DataFrame) -> Iterator[str]:
     if table is None or not len(table):
         return
-    naive = table[table["arm"] == "naive"]
+    naive = where(table, table["arm"] == "naive")
     for line, rows in naive.groupby("line", sort=False):
         took = 1.0 - float(np.mean(rows["rejected"].astype(float)))
         if took < TAKE_RATE:

@@ -96,7 +96,7 @@ CHAIN: tuple[Row, ...] = (
             Curve("capillary_pO2", "mean", "capillaries", style.VERMILION),
             Curve("viable_pO2", "mean", "living tumour cells", style.BLUE),
         ),
-        low=0.0,
+        floor=1.0,
     ),
     Row(
         "Starvation",

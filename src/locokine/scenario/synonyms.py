@@ -31,8 +31,8 @@ def by_name(line: str, synonyms: Mapping[str, tuple[str, ...]], library: Library
     if not words or words[0] in library.agents:
         return line
     for count in range(min(len(words), 5), 0, -1):
-        names = synonyms.get(" ".join(words[:count]).lower())
-        if names is None:
+        names = list(synonyms.get(" ".join(words[:count]).lower(), ()))
+        if not names:
             continue
         if len(names) > 1:
             said = " ".join(words[:count])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import locokine.outcome  # noqa: F401  tells results how outcomes are read
 from locokine import __version__
 from locokine.engine.run import ArmRun
 from locokine.errors import InputError
+from locokine.processors import cores
 from locokine.results.result import NAIVE, Result
 from locokine.results.schema import plain
 from locokine.results.store import FILES, disk_errors, read_manifest, write_atomic
@@ -56,13 +56,6 @@ def _engine() -> _Engine:
     from locokine.population import draw
 
     return _Engine(draw, simulate_arm, simulate_rechallenge)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not every system can say
-        return os.cpu_count() or 1
 
 
 def _code_hash() -> str:
@@ -132,7 +125,7 @@ def run_experiment(
     KeyboardInterrupt
         Passed on; the same call then continues.
     """
-    threads = threads or _cores()
+    threads = threads or cores()
     manifest = make_manifest(experiment)
     if out is None:
         with _workforce(experiment, threads, cluster) as workforce:

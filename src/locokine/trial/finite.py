@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from locokine.engine.run import ArmRun
-from locokine.engine.variables import BODY, LESION
+from locokine.engine.variables import BODY, DEATHS, LESION
 from locokine.errors import InputError
-
-ENDS = ("humane_endpoint", "toxic_death", "tumour_death")
-"""Events after which a host has no values."""
+from locokine.outcome.survival import event_times
 
 
 def check_finite(run: ArmRun) -> None:
@@ -20,22 +18,16 @@ def check_finite(run: ArmRun) -> None:
     InputError
         With arm, subject, day and quantity of the first value that is no number.
     """
-    columns = {int(subject): column for column, subject in enumerate(run.subject_ids)}
-    died = np.full(run.subjects, np.inf)
-    table = run.events
-    for subject, time, kind in zip(table["subject"], table["time_h"], table["kind"], strict=True):
-        if kind in ENDS:
-            column = columns[int(subject)]
-            died[column] = min(died[column], float(time))
-    alive = run.daily_time[:, None] < died[None, :]
+    died, _ = event_times(run, DEATHS)
+    alive = ~(run.daily_time[:, None] >= died[None, :])  # nan: never
     body = ~np.isfinite(run.daily_body) & alive
     lesion = ~np.isfinite(run.daily_lesion) & alive
     broken = body.any(axis=0) | lesion.any(axis=(0, 1))
     if not broken.any():
         return
     day, column = (int(index) for index in np.argwhere(broken)[0])
-    names = [variable.name for variable, wrong in zip(LESION, lesion[:, :, day, column].any(axis=1), strict=True) if wrong]
-    names += [variable.name for variable, wrong in zip(BODY, body[:, day, column], strict=True) if wrong]
+    wrong = np.concatenate([lesion[:, :, day, column].any(axis=1), body[:, day, column]])
+    names = [(*LESION, *BODY)[index].name for index in np.flatnonzero(wrong)]
     raise InputError(
         f"arm {run.arm}, subject {int(run.subject_ids[column])}, day {run.daily_time[day] / 24.0:g}",
         f"the simulation left the numbers ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})",
