@@ -49,8 +49,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## run examples/local_versus_systemic.yaml into results/local_versus_systemic
 	@$(BIN)/locokine run examples/local_versus_systemic.yaml --out results/local_versus_systemic
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest
+# A file of tests stays in one process, so that what its fixtures make is made once.
+test: $(READY) ## all tests, in two processes
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 quick: $(READY) ## the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow"

@@ -126,8 +126,12 @@ def unit(function: F) -> F:
 
 @lru_cache
 def callable_alone(function: F) -> F:
-    """A `part` or `unit` that Python may call, for tests and measurements (compiled once more, with a wrapper)."""
-    return kernel(plain(function))  # type: ignore[return-value]
+    """A `part` or `unit` that Python may call, for tests and measurements (compiled once more, with a wrapper).
+
+    Of a unit the cache holds what has no wrapper, under the same name: what Python calls must not be mixed up with it.
+    """
+    cached = isinstance(function._cache, numba.core.caching.NullCache)  # type: ignore[attr-defined]
+    return _compiled(cache=cached)(plain(function))  # type: ignore[return-value]
 
 
 def exponent(x: Any) -> Any:
