@@ -6,7 +6,6 @@ import gzip
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,10 +18,6 @@ from locokine.histology.kinds import Kind
 from locokine.histology.picture import annotated, sheet
 from locokine.histology.render import TILE, Painter, as_rgb
 from locokine.histology.scene import Scene
-
-if TYPE_CHECKING:
-    pass
-
 from virtual_slides import scene_of, tissue
 
 
@@ -167,13 +162,19 @@ def test_a_full_folder_is_refused_before_anything_is_painted(tmp_path: Path, mon
 
 
 def test_what_carries_two_markers_is_not_white() -> None:
-    """Full light in every pair of channels: a mixed colour, never grey; one channel keeps its own colour."""
+    """Full light in every pair of channels is never white; where one kind of cell carries both, it is a colour and not grey.
+
+    Of five colours some are complements (the red of vessels, the cyan of hypoxia): no cell carries two of those.
+    """
     stain = stains.STAINS["multiplex"]
     for one in range(1, 6):
         for two in range(one, 6):
             picture = np.zeros((1, 1, 6), np.uint8)
             picture[..., (0, one, two)] = 200, 255, 255
             shown = as_rgb(picture, stain)[0, 0].astype(int)
-            assert shown.max() > 150
-            assert shown.max() - shown.min() > 60, (one, two)
+            assert shown.max() > 127
+            assert shown.min() < 180, (one, two)
+            together = {stain.markers[one - 1].name, stain.markers[two - 1].name}
+            if one == two or together in ({"CD8", "Ki-67"}, {"Ki-67", "pimonidazole"}):
+                assert shown.max() - shown.min() > 60, (one, two)
     assert as_rgb(np.full((1, 1, 6), 4, np.uint8), stain).max() <= 2

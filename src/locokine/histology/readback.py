@@ -37,6 +37,8 @@ CELL = 3.0
 """Standard deviation of the view in which a place is judged living or dead, in blocks (6 µm)."""
 FLUID, CYTOPLASM, CLEFT = 0.085, 0.24, 0.045
 """Optical density of fluid with a little protein, of cytoplasm where a field shows too little, and of fluid between fibres."""
+LIVING = 0.05
+"""Share of a tumour that has to live for the fluid between its living cells to be read: in less there is nothing to measure."""
 SCORES = (0.002, 0.01, 0.03)
 """Volume fractions of extravasated erythrocytes from which the score is 1, 2 and 3 (assumed)."""
 
@@ -74,7 +76,7 @@ def score(fraction: float) -> int:
 
 # ---------------------------------------------------------------------- the state
 def drawn_from(scene: Scene) -> dict[str, float]:
-    """The measures as the state has them: compartments weighted by their areas on the section."""
+    """The measures as the state has them: compartments weighted by their areas on the section; nan for what has no meaning."""
     s, p = scene.section, scene.section.state.parameters
     f, state = s.compartments, s.state
     count = state.core.size
@@ -93,7 +95,7 @@ def drawn_from(scene: Scene) -> dict[str, float]:
     dead = mean(f["necrotic_area"], area)
     return {
         "oedema_fraction": oedema(between, rim_fluid, dead, area.sum(), host.sum(), p),
-        "interstitial_fraction": between,
+        "interstitial_fraction": between if dead <= 1.0 - LIVING else float("nan"),
         "necrotic_area": dead,
         "hypoxic_fraction": mean(f["hypoxic_fraction"], area * f["viable_density"]),
         "vessel_density": mean(f["vessel_density"], area) if state.geometry != "cavity" else 0.0,
@@ -176,7 +178,8 @@ def read_back(scene: Scene, threads: int = 1, fields: tuple[int, int] = FIELDS) 
     Returns
     -------
     dict
-        Every measure by name, "erythrocyte_score", "fields", and the areas read, "tumour_mm2" and "rim_mm2".
+        Every measure by name (nan where it cannot be read), "erythrocyte_score", "fields", and the areas read, "tumour_mm2" and
+        "rim_mm2".
     """
     places = _fields(scene, fields)
     painters = {name: Painter(scene, STAINS[name], PIXEL) for name in ("he", "cd31", "cd8", "pimonidazole")}
@@ -326,7 +329,7 @@ def _cd8(picture: Picture, field: _Field) -> dict[str, float]:
 def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, float]:
     """Measures from the sums over all fields."""
     if not total:
-        return {measure.name: float("nan") for measure in MEASURES} | {"erythrocyte_score": 0.0, "fields": 0.0}
+        return {measure.name: float("nan") for measure in MEASURES} | {"erythrocyte_score": 0.0, "fields": 0.0, "tumour_mm2": 0.0, "rim_mm2": 0.0}
     s = scene.section
     # a disc of diameter d stands for so much area per volume in a section (Holmes' effect, as for counts)
     size = ABOUT[Kind.ERYTHROCYTE_OUTSIDE].nucleus
@@ -346,7 +349,7 @@ def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, f
     cells = total["hypoxic"] + total["oxygenated"]
     return {
         "oedema_fraction": oedema(between, rim, dead, area, host, s.state.parameters),
-        "interstitial_fraction": between,
+        "interstitial_fraction": between if dead <= 1.0 - LIVING else float("nan"),
         "necrotic_area": dead,
         "hypoxic_fraction": total["hypoxic"] / cells if cells > 0.0 else 0.0,
         "vessel_density": part("vessels", "tumour"),

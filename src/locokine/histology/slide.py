@@ -144,7 +144,8 @@ def _room_before(state: TissueState, folder: Path, pixel: float, window: Window 
 
 
 def _write_measures(path: Path, seen: dict[str, float], true: dict[str, float]) -> Path:
-    content = {name: {"read": seen[name], "state": true.get(name)} for name in seen}
+    pairs = {name: {"read": seen[name], "state": true.get(name)} for name in seen}
+    content = {name: {who: None if v is None or np.isnan(v) else v for who, v in pair.items()} for name, pair in pairs.items()}
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with disk_errors(path):
         write_atomic(path, lambda stream: stream.write(text.encode()))

@@ -80,7 +80,7 @@ class Marker:
 
 
 CD8 = Marker("CD8", {Kind.CD8: (0.08, 0.75, 0.25)}, colour=(255, 225, 40))
-NK = Marker("NK (NKp46)", {Kind.NK: (0.08, 0.7, 0.25), Kind.LAK: (0.08, 0.75, 0.35)}, colour=(40, 255, 80))
+NK = Marker("NK (NKp46)", {Kind.NK: (0.08, 0.7, 0.25), Kind.LAK: (0.08, 0.75, 0.35)}, colour=(60, 255, 90))
 CD31 = Marker("CD31", {Kind.ENDOTHELIUM: (0.5, 0.4, 0.6)}, vessels=0.65, colour=(255, 55, 55))
 KI67 = Marker(
     "Ki-67",

@@ -149,8 +149,10 @@ def _numbers(seen: dict[str, float]) -> str:
     """What was read, in a line."""
     if not seen["fields"]:
         return "no tumour left to read"
+    fluid = seen["interstitial_fraction"]
+    between = "" if np.isnan(fluid) else f"fluid {100.0 * fluid:.0f} % · "
     return (
-        f"oedema {100.0 * seen['oedema_fraction']:.0f} % · fluid {100.0 * seen['interstitial_fraction']:.0f} % · "
+        f"oedema {100.0 * seen['oedema_fraction']:.0f} % · {between}"
         f"necrosis {100.0 * seen['necrotic_area']:.0f} % · hypoxia {100.0 * seen['hypoxic_fraction']:.0f} % · "
         f"vessels {seen['vessel_density']:.0f}/mm² · CD8 {seen['cd8_centre']:.0f}, in the rim {seen['cd8_rim']:.0f}/mm² · "
         f"erythrocytes {seen['erythrocyte_score']:.0f}"
