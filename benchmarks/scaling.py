@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.cases import mouse
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.load import load
+
+if TYPE_CHECKING:
+    from locokine.histology.state import TissueState
 
 LESIONS = (1, 2, 4, 8)
 SHELLS = (4, 12, 28, 60, 124)
@@ -68,38 +72,41 @@ def _lasting(days: int) -> Experiment:
     return replace(made, protocol=replace(made.protocol, follow_up=24.0 * days))
 
 
+def _state(radius: float) -> TissueState:
+    """A lymphoma of `radius` mm with a rim of 0.5 mm, a fifth of it dead."""
+    from locokine.engine.variables import FIELD
+    from locokine.histology.patterns import PATTERNS
+    from locokine.histology.state import TissueState
+
+    values = {
+        "viable_density": (5.5e5, 0.0), "dead_fraction": (0.05, 0.0), "fluid_fraction": (0.38, 0.17), "perfusion": (0.8, 1.0),
+        "hypoxic_fraction": (0.2, 0.0), "lymphocyte_density": (3e4, 1e4), "vessel_density": (60.0, 110.0),
+        "erythrocyte_fraction": (0.004, 0.004), "lost_vessels": (0.0, 0.0),
+    }
+    fields = {item.name: np.zeros(2) for item in FIELD} | {name: np.array(pair) for name, pair in values.items()}
+    return TissueState(
+        "benchmark", "arm", 0, "tumour", 12.0, "well-mixed", "subcutis", np.array([radius, radius + 0.5]),
+        np.array([True, False]), fields, {"nk": 2e3, "lak": 500.0, "treg": 500.0, "macrophages": 5e3},
+        {"cell_volume": 1e-6, "dead_solid_share": 0.35, "dead_fluid_ratio": 3.4, "tumour_fluid_ratio": 0.5625,
+         "normal_fluid_ratio": 0.2, "vessel_radius": 0.008, "birth_rate": 0.0433},
+        0.03, 0.001, 0.3, (), 1, PATTERNS["lymphoma"],
+    )
+
+
 def slide(side: float = 4.0) -> dict[str, Any]:
     """Processor seconds and megapixels per second of a section of `side` mm at 0.5 µm, H&E; compiled before."""
-    from locokine.engine.variables import FIELD
-    from locokine.histology import files
-    from locokine.histology.patterns import PATTERNS
+    from locokine.histology import files, tiff
     from locokine.histology.populate import populate
     from locokine.histology.render import Painter
     from locokine.histology.section import cut
     from locokine.histology.stains import STAINS
-    from locokine.histology.state import TissueState
-
-    def state(radius: float) -> TissueState:
-        values = {
-            "viable_density": (5.5e5, 0.0), "dead_fraction": (0.05, 0.0), "fluid_fraction": (0.38, 0.17), "perfusion": (0.8, 1.0),
-            "hypoxic_fraction": (0.2, 0.0), "lymphocyte_density": (3e4, 1e4), "vessel_density": (60.0, 110.0),
-            "erythrocyte_fraction": (0.004, 0.004), "lost_vessels": (0.0, 0.0),
-        }
-        fields = {item.name: np.zeros(2) for item in FIELD} | {name: np.array(pair) for name, pair in values.items()}
-        return TissueState(
-            "benchmark", "arm", 0, "tumour", 12.0, "well-mixed", "subcutis", np.array([radius, radius + 0.5]),
-            np.array([True, False]), fields, {"nk": 2e3, "lak": 500.0, "treg": 500.0, "macrophages": 5e3},
-            {"cell_volume": 1e-6, "dead_solid_share": 0.35, "dead_fluid_ratio": 3.4, "tumour_fluid_ratio": 0.5625,
-             "normal_fluid_ratio": 0.2, "vessel_radius": 0.008, "birth_rate": 0.0433},
-            0.03, 0.001, 0.3, (), 1, PATTERNS["lymphoma"],
-        )
 
     def once(radius: float, folder: Path) -> tuple[float, float, int]:
         began = time.process_time()
-        scene = populate(cut(state(radius), 4.0, 3), 3)
+        scene = populate(cut(_state(radius), 4.0, 3), 3)
         placed = time.process_time()
         frame = files.Frame.around(scene, 0.5, (-500.0 * side, -500.0 * side, 1000.0 * side, 1000.0 * side))
-        files.write_tiff(folder / "slide.ome.tif", Painter(scene, STAINS["he"], 0.5), frame, 1, "a slide")
+        tiff.write_tiff(folder / "slide.ome.tif", Painter(scene, STAINS["he"], 0.5), frame, 1, "a slide")
         return placed - began, time.process_time() - placed, len(scene.cells)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -108,3 +115,30 @@ def slide(side: float = 4.0) -> dict[str, Any]:
     pixels = (side * 2000.0) ** 2
     return {"side_mm": side, "profiles": cells, "placing_s": placing, "painting_s": painting,
             "megapixels_per_s": 1e-6 * pixels / painting}
+
+
+def whole_slide(stain: str = "he", side: float = 10.0, threads: int = 2) -> dict[str, Any]:
+    """All that `locokine slide` does for a section of `side` mm at 0.5 µm, in a process of its own; compiled before.
+
+    Picture, pyramid, tables of cells and reading back: seconds on the clock and of the processor, and peak resident memory. Run
+    it on an idle machine: `python -m benchmarks.scaling STAIN`.
+    """
+    import resource
+
+    from locokine.histology.slide import draw_slide
+
+    half = 500.0 * side
+    with tempfile.TemporaryDirectory() as folder:
+        draw_slide(_state(0.3), Path(folder), stains=(stain,), threads=threads)
+        used, began = time.process_time(), time.perf_counter()
+        draw_slide(
+            _state(0.5 * side - 0.5), Path(folder), stains=(stain,), window=(-half, -half, 2 * half, 2 * half), threads=threads
+        )
+        used, took = time.process_time() - used, time.perf_counter() - began
+    peak = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"stain": stain, "side_mm": side, "threads": threads, "clock_s": took, "processor_s": used, "peak_bytes": peak}
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ["he"]:
+        print(whole_slide(name))

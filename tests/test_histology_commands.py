@@ -1,7 +1,12 @@
-"""Virtual histology: slides of results, bad input, the commands and the plate of the report."""
+"""Virtual histology: from a stored result to slides, on the command line and in the report."""
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +17,8 @@ import tifffile
 
 from locokine.cli import main
 from locokine.errors import InputError
-from locokine.histology import files, picture, readback, slide, stains
-from locokine.histology.counts import immune_densities, profiles
+from locokine.histology import files, picture, readback, slide, stains, tiff
+from locokine.histology.counts import immune_densities
 from locokine.histology.kinds import Kind
 from locokine.histology.render import Painter
 from locokine.histology.scene import Scene
@@ -22,7 +27,10 @@ from locokine.histology.state import read_state
 
 if TYPE_CHECKING:
     from locokine.results.result import Result
-from virtual_slides import scene_of, tissue
+
+from PIL import Image
+
+from virtual_slides import scene_of, tissue, within
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +114,7 @@ def test_a_full_disk_leaves_nothing_behind(scene: Scene, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(tifffile.TiffWriter, "write", full)
     with pytest.raises(InputError, match="disk is full"):
-        files.write_tiff(
+        tiff.write_tiff(
             tmp_path / "s.ome.tif", Painter(scene, stains.STAINS["he"], 4.0), files.Frame.around(scene, 4.0), 1, "a slide"
         )
     assert list(tmp_path.iterdir()) == []
@@ -149,6 +157,90 @@ def test_the_report_has_a_plate(small_result: Result, monkeypatch: pytest.Monkey
     assert made.days == (9.5, 11.0)
     assert [len(row) for row in made.rows] == [2, 2]
     assert all("necrosis" in view.numbers for row in made.rows for view in row)
-    assert made.rows[0][0].jpeg == made.rows[1][0].jpeg  # before treatment arms are the same host
-    assert made.rows[0][1].jpeg != made.rows[1][1].jpeg
-    assert profiles(cut(tissue(), 4.0, 1), Kind.CD8, np.array([1e4]), np.array([1.0]))[0] == pytest.approx(1e4 * 10.6e-3)
+    assert all("oedema" in view.numbers and "in the rim" in view.numbers for row in made.rows for view in row)
+    assert made.rows[0][0].large == made.rows[1][0].large  # before treatment arms are the same host
+    assert made.rows[0][1].large != made.rows[1][1].large
+    assert len(made.large) == 3  # each state once
+    for text, width in ((made.rows[0][0].jpeg, plate.SMALL), (made.large[0], plate.LARGE)):
+        picture = Image.open(BytesIO(base64.b64decode(text)))
+        assert picture.size == (width, round(0.75 * width))
+    _clicks(small_result, made)
+
+
+def _clicks(result: Result, made: Any) -> None:
+    """The page as the browser gets it: every picture is a button, which names a large picture that is there."""
+    from locokine import api
+    from locokine.report import build
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "make_plate", lambda _: made)
+        page = build.render(result, api.load(result.scenario))
+    pattern = r'<button type="button" data-slide="([^"]+)" data-large="(-?\d+)"><img [^>]*alt="([^"]+)" src="data:'
+    buttons = re.findall(pattern, page)
+    assert len(buttons) == 4
+    large = json.loads(re.search(r'<script type="application/json" id="large">(.*?)</script>', page, re.S)[1])  # type: ignore[index]
+    assert tuple(large) == made.large
+    for told, number, alt in buttons:
+        assert large[int(number)]
+        assert told.split(":")[0] in alt
+    assert '<dialog id="slide">' in page
+    script = page[page.rindex("<script>") :]
+    assert "showModal()" in script
+    assert 'large[Number(button.dataset.large)]' in script
+    assert "slide.close()" in script
+
+
+def test_large_pictures_of_the_plate_keep_within_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise compresses badly: the quality goes down until all fit, and no further than it must."""
+    from locokine.report import plate
+
+    random = np.random.default_rng(0)
+    pictures = [Image.fromarray(random.integers(0, 256, (96, 128, 3), dtype=np.uint8)) for _ in range(3)]
+    best, third = (sum(len(plate._jpeg(one, plate.QUALITY[i])) for one in pictures) for i in (0, 2))
+    assert sum(map(len, plate._large([*pictures, None]))) == best
+    monkeypatch.setattr(plate, "MOST", third + 1)
+    assert sum(map(len, plate._large([*pictures, None]))) == third
+
+
+def test_a_report_without_the_plate_says_how_to_get_it(small_result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    from locokine import api
+    from locokine.report.build import render
+
+    page = render(small_result, api.load(small_result.scenario), slides=False)
+    assert "<code>locokine report DIR</code>" in page
+    assert 'id="large"' not in page
+    monkeypatch.setattr(small_result, "fields", None)
+    bare = render(small_result, api.load(small_result.scenario), slides=False)
+    assert "<code>locokine report DIR</code>" not in bare  # nothing to draw
+
+
+@pytest.mark.parametrize("name", ["cd8", "multiplex"])
+def test_fields_are_where_positive_cells_are(name: str) -> None:
+    """A patch of CD8 cells in one place is found; without any the caption says so."""
+    made = scene_of(tissue(lymphocytes=0.0, radius=0.6))
+    cells, stain = made.cells, stains.STAINS[name]
+    cells.proliferating[:], cells.hypoxic[:] = False, False
+    cells.kind[cells.of(Kind.CD8, Kind.NK, Kind.LAK, Kind.ENDOTHELIUM)] = Kind.TREG
+    assert picture.positives(made, stain) == 0
+    assert "no positive cell on the section" in picture.caption(made, stain)
+    assert picture.spots(made, stain) == picture.spots(made, stains.STAINS["he"])
+    patch = (np.hypot(cells.x + 250.0, cells.y - 200.0) < 70.0) & cells.of(Kind.TUMOUR)
+    cells.kind[np.flatnonzero(patch)[::2]] = Kind.CD8
+    spots = picture.spots(made, stain)
+    assert np.hypot(spots[40][0] + 250.0, spots[40][1] - 200.0) < 120.0
+    assert picture.positives(made, stain, spots[40], 40) > 20
+    assert "no positive" not in picture.caption(made, stain)
+
+
+def test_a_well_mixed_run_has_slides_too(examples: Path, tmp_path: Path) -> None:
+    """Two compartments, tumour and rim: section, numbers and reading work as with shells."""
+    from locokine import api
+
+    asked = api.load(examples / "local_versus_systemic.yaml", subjects=1)
+    asked = replace(asked, protocol=replace(asked.protocol, geometry="well-mixed", arms=asked.protocol.arms[:2]))
+    result = api.run(asked, tmp_path / "mixed", report=False)
+    state = read_state(result, result.arms[0], 0, 9.0)
+    assert state.core.tolist() == [True, False]
+    edge = 1000.0 * state.tumour_radius
+    made = slide.scene_of(state, window=(edge - 512.0, -256.0, 768.0, 512.0))
+    assert within(readback.read_back(made, 1, (20, 20)), readback.drawn_from(made)) == []

@@ -1,25 +1,23 @@
-"""Virtual histology: stains, pictures, pyramids and tables of cells."""
+"""Virtual histology: stains, pictures and files: they open, say what they are, and repeat byte for byte."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 
-from locokine.histology import files, paint, readback, stains
+from locokine.errors import InputError
+from locokine.histology import files, paint, readback, stains, tiff
 from locokine.histology.kinds import Kind
 from locokine.histology.picture import annotated, sheet
 from locokine.histology.render import TILE, Painter, as_rgb
 from locokine.histology.scene import Scene
-
-if TYPE_CHECKING:
-    pass
 from virtual_slides import scene_of, tissue
 
 
@@ -27,6 +25,15 @@ from virtual_slides import scene_of, tissue
 def scene() -> Scene:
     """A tumour of 1.8 mm with some necrosis."""
     return scene_of(tissue())
+
+
+def test_published_vectors_are_the_published_ones() -> None:
+    """Written here again from the papers; of eosin as QuPath has it, rounded as it prints them."""
+    assert stains.VECTORS["haematoxylin"] == (0.65, 0.70, 0.29)
+    assert stains.VECTORS["dab"] == (0.27, 0.57, 0.78)
+    assert stains.VECTORS["eosin"] == (0.216, 0.801, 0.558)
+    red, green, blue = stains.VECTORS["haemoglobin"]  # assumed; what its absorption demands
+    assert red < 0.15 * green < 0.15 * blue
 
 
 def test_stains_obey_beer_and_lambert_and_separate_again() -> None:
@@ -83,7 +90,7 @@ def test_the_same_bytes_on_one_and_two_threads(scene: Scene, tmp_path: Path) -> 
         frame = files.Frame.around(scene, 1.0, (-600.0, -700.0, 900.0, 1100.0))
         content = []
         for threads in (1, 2):
-            files.write_tiff(tmp_path / "slide.ome.tif", painter, frame, threads, "a slide")
+            tiff.write_tiff(tmp_path / "slide.ome.tif", painter, frame, threads, "a slide")
             content.append((tmp_path / "slide.ome.tif").read_bytes())
         assert content[0] == content[1]
     assert not list(tmp_path.glob(".*"))
@@ -96,11 +103,11 @@ def test_ome_tiff_has_a_pyramid_a_pixel_size_and_named_channels(scene: Scene, tm
     for name, axes in (("he", "YXS"), ("multiplex", "CYX")):
         painter = Painter(scene, stains.STAINS[name], 0.5)
         frame = files.Frame.around(scene, 0.5, (-450.0, -400.0, 901.0, 700.0))
-        files.write_tiff(path, painter, frame, 2, "a slide")
+        tiff.write_tiff(path, painter, frame, 2, "a slide")
         whole = painter.window(frame.left, frame.top, 901.0, 700.0)
-        with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            assert tiff.is_ome
+        with tifffile.TiffFile(path) as opened:
+            series = opened.series[0]
+            assert opened.is_ome
             assert series.axes == axes
             stored = series.asarray() if axes == "YXS" else np.moveaxis(series.asarray(), 0, 2)
             assert np.array_equal(stored, whole)
@@ -108,7 +115,7 @@ def test_ome_tiff_has_a_pyramid_a_pixel_size_and_named_channels(scene: Scene, tm
             second = series.levels[1].asarray() if axes == "YXS" else np.moveaxis(series.levels[1].asarray(), 0, 2)
             even = whole[:1400, :1802].reshape(700, 2, 901, 2, -1).astype(np.float64).mean(axis=(1, 3))
             assert np.abs(second[:700, :901] - even).max() <= 0.51  # rounding
-            pixels = ElementTree.fromstring(tiff.ome_metadata or "").find(".//{*}Pixels")
+            pixels = ElementTree.fromstring(opened.ome_metadata or "").find(".//{*}Pixels")
             assert pixels is not None
             assert float(pixels.attrib["PhysicalSizeX"]) == 0.5
             assert pixels.attrib["PhysicalSizeXUnit"] == "µm"
@@ -144,3 +151,30 @@ def test_pictures_say_what_they_are(scene: Scene) -> None:
     assert len(np.unique(np.asarray(page)[::7, ::7].reshape(-1, 3), axis=0)) > 500
     dark = as_rgb(np.zeros((80, 120, 6), np.uint8), stains.STAINS["multiplex"])
     assert np.asarray(annotated(dark, 0.25, "40×", True)).max() == 255  # scale bar and words are light there
+
+
+def test_a_full_folder_is_refused_before_anything_is_painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = files.Frame(0.0, 0.0, 20_000, 20_000, 0.5)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=1.5e9))
+    files.check_disk(tmp_path, frame, [3])
+    with pytest.raises(InputError, match=r"20000 × 20000 pixels take about 4\.8 GB on the disk, 1\.5 GB are free"):
+        files.check_disk(tmp_path, frame, [3, 6])
+
+
+def test_what_carries_two_markers_is_not_white() -> None:
+    """Full light in every pair of channels is never white; where one kind of cell carries both, it is a colour and not grey.
+
+    Of five colours some are complements (the red of vessels, the cyan of hypoxia): no cell carries two of those.
+    """
+    stain = stains.STAINS["multiplex"]
+    for one in range(1, 6):
+        for two in range(one, 6):
+            picture = np.zeros((1, 1, 6), np.uint8)
+            picture[..., (0, one, two)] = 200, 255, 255
+            shown = as_rgb(picture, stain)[0, 0].astype(int)
+            assert shown.max() > 127
+            assert shown.min() < 180, (one, two)
+            together = {stain.markers[one - 1].name, stain.markers[two - 1].name}
+            if one == two or together in ({"CD8", "Ki-67"}, {"Ki-67", "pimonidazole"}):
+                assert shown.max() - shown.min() > 60, (one, two)
+    assert as_rgb(np.full((1, 1, 6), 4, np.uint8), stain).max() <= 2

@@ -1,4 +1,4 @@
-"""Virtual histology: what is placed, how many, and where."""
+"""Virtual histology: what is on a section is what the state says, without overlap."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from locokine.parameters.meta import HISTOLOGIES
 
 if TYPE_CHECKING:
     pass
+
 from virtual_slides import scene_of, tissue
 
 
@@ -171,3 +172,38 @@ def test_every_kind_of_tumour_of_the_library_can_be_drawn() -> None:
     assert tuple(PATTERNS) == HISTOLOGIES
     with pytest.raises(InputError, match="there is no pattern 'sarcoma'"):
         pattern_of("sarcoma", "line")
+
+
+def test_erythrocytes_keep_off_nuclei_and_crowd_no_more_than_said(scene: Scene) -> None:
+    """The discs that are drawn: off all nuclei; on each other only where they are crowded and already as small as they get."""
+    cells = scene.cells
+    red = cells.of(Kind.ERYTHROCYTE_OUTSIDE)
+    nuclei = ~cells.of(Kind.ADIPOCYTE, Kind.ERYTHROCYTE_OUTSIDE, Kind.ERYTHROCYTE_INSIDE)
+    places = np.column_stack([cells.x, cells.y])
+    radius = cells.nucleus.astype(float)
+    tree = cKDTree(places[nuclei])
+    worst = 0.0
+    near, which = tree.query(places[red], k=4)
+    gap = near - radius[nuclei][which] - radius[red][:, None]
+    worst = np.mean(gap.min(axis=1) < -0.05)
+    assert worst < 0.03
+    pairs = cKDTree(places[red]).query_pairs(2.0 * radius[red].max(), output_type="ndarray")
+    apart = np.hypot(*(places[red][pairs[:, 0]] - places[red][pairs[:, 1]]).T) - radius[red][pairs].sum(axis=1)
+    assert len(np.unique(pairs[apart < -0.05])) < 0.06 * red.sum()
+
+
+def test_nuclei_keep_off_those_of_vessels(scene: Scene) -> None:
+    """Endothelial nuclei are long and thin: three discs along each, of its half width; a curved wall lets few come near."""
+    cells = scene.cells
+    wall = cells.of(Kind.ENDOTHELIUM)
+    other = ~wall & ~cells.of(Kind.ADIPOCYTE, Kind.ERYTHROCYTE_OUTSIDE, Kind.ERYTHROCYTE_INSIDE)
+    root = np.sqrt(cells.aspect[wall].astype(float))
+    long, short = cells.nucleus[wall] * root, cells.nucleus[wall] / root
+    radius, tree = cells.nucleus[other].astype(float), cKDTree(np.column_stack([cells.x, cells.y])[other])
+    touched = np.zeros(int(wall.sum()), dtype=bool)
+    for along in (-1.0, 0.0, 1.0):
+        reach = along * (long - short)
+        x, y = cells.x[wall] + reach * np.cos(cells.angle[wall]), cells.y[wall] + reach * np.sin(cells.angle[wall])
+        near, which = tree.query(np.column_stack([x, y]), k=3)
+        touched |= (near - radius[which] - short[:, None]).min(axis=1) < -0.1
+    assert touched.mean() < 0.02

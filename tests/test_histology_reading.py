@@ -1,39 +1,23 @@
-"""Virtual histology: what is read back from a slide is what it was drawn from."""
+"""Virtual histology: what is read from a slide is what it was drawn from."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from locokine.errors import InputError
 from locokine.histology import readback, slide
 from locokine.histology.patterns import PATTERNS
 from locokine.histology.populate import populate
-from locokine.histology.scene import Scene
 from locokine.histology.section import cut
-from locokine.histology.state import TissueState, read_state
+from locokine.histology.state import read_state
 
 if TYPE_CHECKING:
     from locokine.results.result import Result
-from virtual_slides import PARAMETERS, scene_of, tissue
 
-
-def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
-    """Measures outside their tolerance: stated absolute and relative, and for counts twice their own sampling error."""
-    wrong = []
-    for measure in readback.MEASURES:
-        if measure.name == "interstitial_fraction" and true["necrotic_area"] > 0.7:
-            continue  # a share of living tumour, of which there is hardly any
-        allowed = measure.absolute + measure.relative * true[measure.name]
-        if measure.unit == "1/mm2":
-            area = seen["rim_mm2"] if measure.name.endswith("rim") else seen["tumour_mm2"]
-            allowed += 2.0 * np.sqrt(max(true[measure.name], 1.0) / max(area, 1e-6))
-        if abs(seen[measure.name] - true[measure.name]) > allowed:
-            wrong.append(f"{measure.name}: read {seen[measure.name]:.3f}, state {true[measure.name]:.3f}, allowed {allowed:.3f}")
-    return wrong
+from virtual_slides import PARAMETERS, any_state, replace_scene, scene_of, tissue, within
 
 
 @pytest.mark.parametrize(
@@ -54,31 +38,10 @@ def test_what_is_read_from_a_slide_is_what_it_was_drawn_from(changes: dict[str, 
     assert abs(seen["erythrocyte_score"] - readback.score(true["erythrocyte_fraction"])) <= 1
 
 
-SIZES = {
-    "solid": 1.5, "lymphoma": 1.0, "mast cell": 1.4, "carcinoma": 2.2, "squamous carcinoma": 2.5, "renal cell carcinoma": 3.0,
-    "melanoma": 2.0, "mesothelioma": 2.0,
-}
-"""Volume of a cell, 1000 µm³ (what the library has, or near it)."""
-
-
-def any_state(name: str, seed: int) -> TissueState:
-    """A tumour of a kind in a state drawn at random: size of cells, dead tissue (half none), fluid, blood, flow, hypoxia."""
-    random = np.random.default_rng(seed)
-    volume, fluid = SIZES[name] * 1e-6 * random.uniform(0.75, 1.3), random.uniform(0.35, 0.72)
-    dead = float(random.choice([0.0, random.uniform(0.01, 0.15)]))
-    solid = max(0.96 - fluid - dead - random.uniform(0.0, 0.08), 0.05)
-    return tissue(
-        radius=1.2, cells=solid / volume, dead=dead, fluid=fluid, hypoxic=random.uniform(0.0, 0.5),
-        blood=random.uniform(0.0, 0.012),
-        perfusion=random.uniform(0.2, 1.0), lymphocytes=random.uniform(5e3, 8e4), rim_fluid=random.uniform(0.17, 0.4),
-        pattern=PATTERNS[name], parameters=PARAMETERS | {"cell_volume": volume},
-    )
-
-
 @pytest.mark.parametrize("name", PATTERNS)
 def test_reading_holds_for_every_kind_of_tumour(name: str) -> None:
-    """States and seeds that nothing was chosen on (thresholds, tolerances and drawing: seeds up to 407)."""
-    seed = 1400 + list(PATTERNS).index(name)
+    """States and seeds that nothing was chosen on (thresholds, tolerances and drawing: seeds up to 407, and 1400 to 1407)."""
+    seed = 1500 + list(PATTERNS).index(name)
     made = populate(cut(any_state(name, seed), 4.0, seed, (432.0, -256.0, 1024.0, 512.0)), seed)
     seen, true = readback.read_back(made, 1, (20, 20)), readback.drawn_from(made)
     assert within(seen, true) == []
@@ -109,6 +72,19 @@ def test_reading_holds_for_arms_and_days_of_a_run(small_result: Result) -> None:
     assert wrong == []
 
 
+def test_reading_holds_where_hardly_any_tumour_lives(small_result: Result) -> None:
+    """A tumour nearly all dead and full of blood, with default fields as the command reads it.
+
+    Before, blood counted as cells of what little lived and, read, as fluid: oedema came out as 0.20 where 0.05 was meant. The
+    mending was found on subject 2; this is another one. Only fluid and what follows from it: the rest is sampled.
+    """
+    state = read_state(small_result, "intratumoural", 3, 14.0)
+    made = slide.scene_of(state)
+    seen, true = readback.read_back(made, 2), readback.drawn_from(made)
+    assert true["necrotic_area"] > 0.7
+    assert [text for text in within(seen, true) if text.startswith(("oedema", "interstitial"))] == []
+
+
 def test_reading_notices_a_different_slide() -> None:
     """The tolerances mean something: slides of other states fail them, measure by measure."""
     made = scene_of(tissue(radius=0.9))
@@ -123,11 +99,6 @@ def test_reading_notices_a_different_slide() -> None:
     for name, changes in other.items():
         true = readback.drawn_from(replace_scene(made, tissue(radius=0.9, **changes)))
         assert any(text.startswith(name) for text in within(seen, true)), name
-
-
-def replace_scene(scene: Scene, state: TissueState) -> Scene:
-    """The same plane with another state."""
-    return replace(scene, section=cut(state, 4.0, scene.section.seed))
 
 
 def test_oedema_of_tissue_at_rest_is_none() -> None:

@@ -1,22 +1,21 @@
-"""States of tissue made by hand, and the sections drawn from them."""
+"""Shared by the tests of virtual histology: lesions made up, their sections, and what counts as read correctly."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from locokine.histology import readback
+from locokine.histology.patterns import PATTERNS
 from locokine.histology.populate import populate
 from locokine.histology.scene import Scene
 from locokine.histology.section import cut
 from locokine.histology.state import TissueState
 
-if TYPE_CHECKING:
-    pass
-
-
 SHARES = {"cell_volume": 1e-6, "dead_solid_share": 0.35, "dead_fluid_ratio": 3.4, "tumour_fluid_ratio": 0.5625}
+
 PARAMETERS = SHARES | {"normal_fluid_ratio": 0.2, "vessel_radius": 0.008, "birth_rate": 0.0433}
 
 
@@ -55,3 +54,49 @@ def tissue(
 
 def scene_of(state: TissueState, seed: int = 3) -> Scene:
     return populate(cut(state, 4.0, seed), seed)
+
+
+def within(seen: dict[str, float], true: dict[str, float]) -> list[str]:
+    """Measures outside their tolerance: stated absolute and relative, and for counts twice their own sampling error."""
+    wrong = []
+    for measure in readback.MEASURES:
+        if np.isnan(true[measure.name]) or np.isnan(seen[measure.name]):  # nothing lives; near the edge of that, one may say so
+            if measure.name != "interstitial_fraction" or min(true["necrotic_area"], seen["necrotic_area"]) < 0.9:
+                wrong.append(f"{measure.name}: read {seen[measure.name]:.3f}, state {true[measure.name]:.3f}")
+            continue
+        allowed = measure.absolute + measure.relative * true[measure.name]
+        if measure.name == "interstitial_fraction" and true["necrotic_area"] > 0.7:
+            # what is left holds more lymphocytes and macrophages than tumour cells, and the state's fluid knows no room for them
+            allowed += 0.10
+        if measure.unit == "1/mm2":
+            area = seen["rim_mm2"] if measure.name.endswith("rim") else seen["tumour_mm2"]
+            allowed += 2.0 * np.sqrt(max(true[measure.name], 1.0) / max(area, 1e-6))
+        if abs(seen[measure.name] - true[measure.name]) > allowed:
+            wrong.append(f"{measure.name}: read {seen[measure.name]:.3f}, state {true[measure.name]:.3f}, allowed {allowed:.3f}")
+    return wrong
+
+
+SIZES = {
+    "solid": 1.5, "lymphoma": 1.0, "mast cell": 1.4, "carcinoma": 2.2, "squamous carcinoma": 2.5, "renal cell carcinoma": 3.0,
+    "melanoma": 2.0, "mesothelioma": 2.0,
+}
+"""Volume of a cell, 1000 µm³ (what the library has, or near it)."""
+
+
+def any_state(name: str, seed: int) -> TissueState:
+    """A tumour of a kind in a state drawn at random: size of cells, dead tissue (half none), fluid, blood, flow, hypoxia."""
+    random = np.random.default_rng(seed)
+    volume, fluid = SIZES[name] * 1e-6 * random.uniform(0.75, 1.3), random.uniform(0.35, 0.72)
+    dead = float(random.choice([0.0, random.uniform(0.01, 0.15)]))
+    solid = max(0.96 - fluid - dead - random.uniform(0.0, 0.08), 0.05)
+    return tissue(
+        radius=1.2, cells=solid / volume, dead=dead, fluid=fluid, hypoxic=random.uniform(0.0, 0.5),
+        blood=random.uniform(0.0, 0.012),
+        perfusion=random.uniform(0.2, 1.0), lymphocytes=random.uniform(5e3, 8e4), rim_fluid=random.uniform(0.17, 0.4),
+        pattern=PATTERNS[name], parameters=PARAMETERS | {"cell_volume": volume},
+    )
+
+
+def replace_scene(scene: Scene, state: TissueState) -> Scene:
+    """The same plane with another state."""
+    return replace(scene, section=cut(state, 4.0, scene.section.seed))

@@ -363,7 +363,7 @@ def write_report(result: Result, experiment: Experiment | None, directory: str |
     directory
         Folder of the result.
     anew
-        Write even if there is a report that is newer than the result, and with the plate of virtual slides (half a minute).
+        Write even if there is a report that is newer than the result, and with the plate of virtual slides (a minute).
 
     Returns
     -------

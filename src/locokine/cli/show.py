@@ -21,7 +21,10 @@ RESEARCH_USE = "Research use only; never for dosing or treating patients."
 def report(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `locokine run` filled.")],
 ) -> None:
-    """Write report.html and the figures of a finished run anew, and print its table."""
+    """Write report.html and the figures of a finished run anew, with a plate of virtual slides, and print its table.
+
+    The report of `locokine run` leaves the plate out: it takes about a minute.
+    """
     from locokine import api
 
     result = api.open_result(directory)

@@ -120,6 +120,8 @@ def _window(text: str | None) -> tuple[float, float, float, float] | None:
 
 
 def _text(value: float, unit: str) -> str:
+    if value != value:
+        return "–"
     return f"{100.0 * value:.1f} %" if unit == "1" else f"{value:.1f}"
 
 

@@ -1,6 +1,6 @@
 """How much of each stain lies at every pixel of a tile.
 
-`stain_he` and `stain_marker` turn what lies where (`paint.lay`) into amounts of stain, optical density along the stain's
+`stain_he` and `stain_markers` turn what lies where (`paint.lay`) into amounts of stain, optical density along the stain's
 vector. All compiled code that shares a helper is in this file, because numba's cache does not notice edits in another one.
 """
 
@@ -98,7 +98,8 @@ def _living_ground(dice, x, y, between, stroma, cloud, grain, mid, fibre):
     held = _step(share + 0.10, share - 0.10, strand)
     wisp = _texture(fibre, 1.1 * (x + 22.0 * slow) + 300.0, 2.1 * (y - 16.0 * slow) + 0.7 * x)
     thread = _step(0.60, 0.98, wisp)
-    e = 0.020 + 0.028 * cloud + 0.012 * grain + 0.05 * thread
+    pool = _texture(mid, 0.16 * x + 700.0, 0.16 * y)  # protein has settled unevenly
+    e = 0.034 + 0.030 * cloud + 0.026 * pool + 0.012 * grain + 0.045 * thread
     e += held * (0.10 + 0.07 * grain + 0.06 * strand)
     return 0.010 + 0.012 * held, e
 
@@ -139,8 +140,10 @@ def _connective(tissue, x, y, between, grain, cloud, mid, fibre):
     """Collagen: parallel and dense in a capsule, woven in skin, loose elsewhere, torn in a track."""
     soft = 0.12
     if tissue == _TRACK:
-        fibrin = _texture(fibre, 1.4 * x, 2.2 * y)
-        return 0.02, 0.04 + 0.24 * fibrin * fibrin * (0.4 + cloud)
+        clot = _texture(mid, 0.11 * x + 31.0, 0.08 * y)  # fluid with clots, and fibrin along the way of the needle
+        bend = 30.0 * (_texture(mid, 0.05 * x, 0.05 * y + 210.0) - 0.5)
+        fibrin = _texture(fibre, 0.8 * (y + bend), 2.6 * (x + bend))
+        return 0.016, 0.05 + 0.05 * cloud + (0.05 + 0.20 * _step(0.45, 0.75, clot)) * fibrin + 0.02 * grain
     if tissue == _CAPSULE:
         along, across = 1500.0 * np.arctan2(y, x), np.sqrt(x * x + y * y)
         across += 24.0 * (_texture(mid, 0.09 * x, 0.09 * y) - 0.5)
@@ -268,15 +271,17 @@ def _nucleus(dice, kind, k, u, v, e, edge, x, y, thick, tone, look, fine, mid):
 
 @_INLINE
 def _cell(
-    dice, what, k, q, q2, x, y, h, e, there, pixel, cx, cy, nuc_long, nuc_short, cosine, sine, thick, tone, look, fine, mid
+    dice, what, k, q, q2, x, y, h, e, there, pixel, cx, cy, nuc_long, nuc_short, cosine, sine, body, thick, tone, look, fine, mid
 ):
     """Cytoplasm and nucleus over what lies there: haematoxylin and eosin."""
     dx, dy = x - cx, y - cy
     granular = np.float32(1.0) + look[what, 6] * (_speckle(fine, 2.1 * x + 40.0, 2.1 * y + 9.0) - 0.5)
     body_h, body_e = look[what, 4] * granular, look[what, 5] * granular
-    if what == _MACROPHAGE:  # foamy
-        bubble = _step(0.42, 0.66, _texture(mid, 1.9 * x + 20.0, 1.9 * y))
-        body_h, body_e = body_h * (1.25 - 0.9 * bubble), body_e * (1.3 - 0.85 * bubble)
+    if what == _MACROPHAGE:  # foamy: vacuoles paler than the septa between them, and a border that shows
+        bubble = _step(0.40, 0.70, _texture(mid, 2.3 * x + 20.0, 2.3 * y))
+        rim = _step(0.80, 0.96, q)
+        body_h = body_h * (1.20 - 0.40 * bubble) + 0.02 * rim
+        body_e = body_e * (1.20 - 0.50 * bubble) + 0.09 * rim
     elif what in (_GHOST, _KARYORRHEXIS):
         uneven = (0.72 + 0.5 * _hash(dice, k, 14)) * (1.0 - 0.30 * tone)
         body_e = uneven * body_e * (0.82 + 0.30 * _step(0.68, 0.98, q))
@@ -300,8 +305,17 @@ def _cell(
         dark, shown = _nucleus(dice, what, k, u, w, r, edge, x, y, thick, tone, look, fine, mid)
         h += shown * (thick * dark - h)
         e += shown * (0.135 - 0.72 * e)
-    if what == _MACROPHAGE:  # what it swallowed
-        h += 0.6 * _step(0.0, 0.3, _fragments(dice, k, u * 0.55, w * 0.55 - 0.5, int(3.0 * _hash(dice, k, 5)), 0.16, 0.5))
+    if what == _MACROPHAGE:  # what it swallowed: dust of nuclei in a vacuole, and pink remains
+        scale = np.float32(1.0) / body
+        du, dv = scale * (cosine * dx + sine * dy), scale * (cosine * dy - sine * dx)
+        deep = _fragments(dice, k, du, dv + 0.12, 2 + int(5.0 * _hash(dice, k, 5)), 0.145, 0.60)
+        round_it = _step(-0.75, -0.35, deep) * there
+        h -= 0.7 * round_it * min(h, 0.06)
+        e += round_it * (0.07 - 0.6 * e) * _step(0.30, 0.0, deep)
+        dust = _step(0.0, 0.30, deep) * there
+        dark = (0.35 + 0.5 * _hash(dice, k, 16)) * _step(0.15, 0.45, _hash(dice, k, 6))
+        h += dust * (dark - 0.5 * h)
+        e += dust * (0.30 - 0.5 * e)
     return h, e
 
 
@@ -398,7 +412,7 @@ def stain_he(left, n, pixel, xs, ys, layers, maps, shares, cells, vessels, look,
             elif inside < 0.5 or what == _ENDOTHELIUM:
                 h, e = _cell(
                     dice, what, k, q, q2, x, y, h, e, there, pixel, cx[k], cy[k], nuc_long[k], nuc_short[k], cosine[k], sine[k],
-                    thick[k], tone[k], look, fine, mid,
+                    body[k], thick[k], tone[k], look, fine, mid,
                 )
             blood = np.float32(0.0)
             if red_own[j, i] >= 0:
@@ -414,56 +428,81 @@ def stain_he(left, n, pixel, xs, ys, layers, maps, shares, cells, vessels, look,
             out[0, j, i], out[1, j, i], out[2, j, i] = h, e, blood
 
 
-@_LOOP
-def stain_marker(
-    left, n, pixel, xs, ys, layers, maps, cells, vessels, flag, look, recipe, vessel_level, textures, out
-):
-    """Nuclear counterstain and one marker of every pixel into `out` (2, n, n).
+@_INLINE
+def _counterstained(dice, t, x, y, between, stroma, dead, under, fine, mid, fibre):
+    """Faint haematoxylin and brown of what lies between cells: denser where eosin would be."""
+    _, e = _ground(dice, t, x, y, between, stroma, dead, under, fine, mid, fibre)
+    return np.float32(0.012 + 0.30 * e), np.float32(0.004 + 0.050 * e)
 
-    `recipe` holds per kind how strongly nucleus, outline and cytoplasm carry the marker; `flag` which cells do at all.
+
+@_INLINE
+def _wall(v, q, x, y, h, d, status, short, fluorescent, grain, mid):
+    """Lumen over what lies there, and how much of the place is lumen and wall."""
+    wide = (1.0 + 1.3 * _texture(mid, 0.9 * x + 7.0, 0.9 * y)) / short
+    ring = np.float32(_step(0.94, 1.03, q) * _step(1.0 + wide + 0.15, 1.0 + wide, q))
+    inside = np.float32(0.0)
+    if status == _DESTROYED:
+        ring *= 0.5 * _step(0.5, 0.6, _texture(mid, 1.5 * x, 1.5 * y))
+    else:
+        inside = np.float32(_step(1.02, 0.95, q))
+        h, d = h * (1.0 - inside), d * (1.0 - inside)
+        if status == _STAGNANT and not fluorescent:  # sludge between packed cells
+            h, d = h + 0.10 * inside, d + 0.045 * inside
+    return h, d, inside, ring * (0.65 + 0.7 * grain)
+
+
+@_LOOP
+def stain_markers(
+    left, n, pixel, xs, ys, layers, maps, shares, cells, vessels, fluorescent, flag, recipe, vessel_level, look, textures, out
+):
+    """Nuclear counterstain and markers of every pixel into `out` (1 + markers, n, n).
+
+    `recipe` holds per marker and kind how strongly nucleus, outline and cytoplasm carry it; `flag`, shape (markers, cells), which
+    cells do at all; `vessel_level` how strongly walls of vessels do. In `fluorescent` pictures only what is stained shows.
     """
-    near, _, own, _, red_own, wall, wall_own = layers
-    pitch, x0, y0, tissue, zone, necrosis, depth, _, cores = maps
+    near, _, own, red, red_own, wall, wall_own = layers
+    pitch, x0, y0, tissue, zone, necrosis, depth, rim, cores = maps
+    between, stroma = shares
     kind, cx, cy, nuc_long, nuc_short, cosine, sine, body, thick, tone = cells
-    fine, mid, _, dice = textures
+    fine, mid, fibre, dice = textures
     status, short = vessels
+    markers = vessel_level.size
     for j in range(n):
         for i in range(n):
             x, y = xs[j, i], ys[j, i]
             mx, my = (x - x0) / pitch, (y - y0) / pitch
-            out[0, j, i], out[1, j, i] = 0.0, 0.0
+            for m in range(markers + 1):
+                out[m, j, i] = 0.0
             t, z = _at(tissue, zone, depth, mx, my, x, y, x - left - (i + 0.5) * pixel, mid, cores)
             if t == _G or z < 0:
                 continue
             grain = _speckle(fine, 2.0 * x, 2.0 * y)
-            matter = 0.6 + 0.5 * grain
+            dead, under = np.float32(-1.0), np.float32(-100.0)
             if t == _T:
-                matter *= 0.35 + 0.65 * _step(-0.02, 0.02, _map(necrosis, mx, my))
-            elif t == _FLUID:
-                matter = 0.25
-            h, d = 0.045 * matter, 0.018 * matter
-            inside = 0.0
+                dead = _map(necrosis, mx, my)
+            if fluorescent:
+                h, d = np.float32(0.018 + 0.022 * grain), np.float32(0.010 + 0.008 * grain)
+            else:
+                if t == _EPIDERMIS:
+                    under = _map(depth, mx, my) - rim
+                h, d = _counterstained(dice, t, x, y, between[z], stroma[z], dead, under, fine, mid, fibre)
+            inside, ring = np.float32(0.0), np.float32(0.0)
             v = wall_own[j, i]
             if v >= 0:
-                wide = (1.0 + 1.3 * _texture(mid, 0.9 * x + 7.0, 0.9 * y)) / short[v]
-                q = wall[j, i]
-                ring = _step(0.94, 1.03, q) * _step(1.0 + wide + 0.15, 1.0 + wide, q)
-                if status[v] == _DESTROYED:
-                    ring *= 0.5 * _step(0.5, 0.6, _texture(mid, 1.5 * x, 1.5 * y))
-                else:
-                    inside = _step(1.02, 0.95, q)
-                    h, d = h * (1.0 - inside), d * (1.0 - inside)
-                d += vessel_level * ring * (0.65 + 0.7 * grain)
+                h, d, inside, ring = _wall(v, wall[j, i], x, y, h, d, status[v], short[v], fluorescent, grain, mid)
             k = own[j, i]
+            there, shown, line = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+            what = _ADIPOCYTE
             if k >= 0 and kind[k] != _ADIPOCYTE and (inside < 0.5 or kind[k] == _ENDOTHELIUM):
                 what = kind[k]
                 q = near[j, i]
                 soften = 0.5 * pixel / body[k] + 0.06
-                there = _step(1.0 + soften, 1.0 - soften, q)
-                strength = flag[k]
-                outline = _step(0.50, 0.92, q) * (0.6 + 0.8 * _texture(mid, 2.6 * x, 2.6 * y))
-                d += there * strength * (recipe[what, 1] * outline + recipe[what, 2] * (0.6 + 0.8 * grain))
-                h += there * 0.05 * (0.6 + 0.8 * grain)
+                there = np.float32(_step(1.0 + soften, 1.0 - soften, q))
+                line = np.float32(_step(0.50, 0.92, q) * (0.6 + 0.8 * _texture(mid, 2.6 * x, 2.6 * y)))
+                if not fluorescent:
+                    cover = there * np.float32(0.8)
+                    tint = np.float32(0.085 + 0.10 * look[what, 5]) * (0.6 + 0.8 * grain)
+                    h, d = h + cover * (tint - h), d + cover * (0.012 - d)
                 dx, dy = x - cx[k], y - cy[k]
                 u = (cosine[k] * dx + sine[k] * dy) / nuc_long[k]
                 w = (cosine[k] * dy - sine[k] * dx) / nuc_short[k]
@@ -474,11 +513,21 @@ def stain_marker(
                     if look[what, 7] > 0.0:
                         r = _outline(dice, k, u, w, r, look[what, 7])
                     edge = 0.42 * pixel / nuc_short[k] + 0.06
-                    dark, shown = _nucleus(dice, what, k, u, w, r, edge, x, y, thick[k], tone[k], look, fine, mid)
+                    dark, full = _nucleus(dice, what, k, u, w, r, edge, x, y, thick[k], tone[k], look, fine, mid)
+                    shown = np.float32(full)
                     h += shown * (thick[k] * dark - h)
-                    d = d * (1.0 - 0.75 * shown) + shown * strength * recipe[what, 0] * (0.7 + 0.6 * grain)
-            elif k >= 0 and kind[k] == _ADIPOCYTE and t == _FAT:
+            elif k >= 0 and kind[k] == _ADIPOCYTE and t == _FAT and inside < 0.5:
                 h, d = 0.2 * h, 0.2 * d
-            if red_own[j, i] >= 0:
-                d += 0.012
-            out[0, j, i], out[1, j, i] = h, d
+            blood = np.float32(0.0)
+            if red_own[j, i] >= 0 and not fluorescent:  # unstained, but not clear
+                q = red[j, i]
+                blood = np.float32(_step(1.10, 0.84, q) * (0.70 + 0.30 * _step(0.05, 0.75, q)) * (1.0 - min(1.6 * h, 0.85)))
+                h += 0.10 * blood
+            out[0, j, i] = h
+            for m in range(markers):
+                a = d + vessel_level[m] * ring
+                if what != _ADIPOCYTE:
+                    level = flag[m, k]
+                    a += there * level * (recipe[m, what, 1] * line + recipe[m, what, 2] * (0.6 + 0.8 * grain))
+                    a = a * (1.0 - 0.75 * shown) + shown * level * recipe[m, what, 0] * (0.7 + 0.6 * grain)
+                out[1 + m, j, i] = a + 0.060 * blood

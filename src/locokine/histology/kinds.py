@@ -52,7 +52,7 @@ ABOUT: tuple[About, ...] = (
     About("regulatory T cell", 8.0, 6.6, 1.08, (0, 200, 160)),
     About("NK cell", 9.0, 7.0, 1.1, (0, 90, 220)),
     About("NK cell, lymphokine-activated", 12.0, 8.0, 1.15, (0, 0, 160)),
-    About("macrophage", 17.0, 7.6, 1.4, (150, 0, 200)),
+    About("macrophage", 19.0, 7.6, 1.4, (150, 0, 200)),
     About("endothelium", 7.0, 6.0, 3.2, (230, 0, 150)),
     About("fibroblast", 6.4, 6.2, 3.6, (120, 120, 60)),
     About("muscle nucleus", 6.4, 6.2, 3.0, (160, 80, 30)),

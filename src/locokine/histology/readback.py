@@ -29,12 +29,16 @@ FIELDS = (40, 20)
 """Fields of view that are read in the tumour and in the rim, at most."""
 EDGE = 4
 """Pixels along the border of a field that filters make unsafe."""
+RIM = 2
+"""Pixels around an erythrocyte that are blurred into it."""
 COARSE = 4
 """Pixels per side of the blocks in which whole areas are judged (2 µm)."""
 CELL = 3.0
 """Standard deviation of the view in which a place is judged living or dead, in blocks (6 µm)."""
-FLUID, CYTOPLASM, CLEFT = 0.06, 0.24, 0.045
+FLUID, CYTOPLASM, CLEFT = 0.085, 0.24, 0.045
 """Optical density of fluid with a little protein, of cytoplasm where a field shows too little, and of fluid between fibres."""
+LIVING = 0.05
+"""Share of a tumour that has to live for the fluid between its living cells to be read: in less there is nothing to measure."""
 SCORES = (0.002, 0.01, 0.03)
 """Volume fractions of extravasated erythrocytes from which the score is 1, 2 and 3 (assumed)."""
 
@@ -72,7 +76,7 @@ def score(fraction: float) -> int:
 
 # ---------------------------------------------------------------------- the state
 def drawn_from(scene: Scene) -> dict[str, float]:
-    """The measures as the state has them: compartments weighted by their areas on the section."""
+    """The measures as the state has them: compartments weighted by their areas on the section; nan for what has no meaning."""
     s, p = scene.section, scene.section.state.parameters
     f, state = s.compartments, s.state
     count = state.core.size
@@ -91,7 +95,7 @@ def drawn_from(scene: Scene) -> dict[str, float]:
     dead = mean(f["necrotic_area"], area)
     return {
         "oedema_fraction": oedema(between, rim_fluid, dead, area.sum(), host.sum(), p),
-        "interstitial_fraction": between,
+        "interstitial_fraction": between if dead <= 1.0 - LIVING else float("nan"),
         "necrotic_area": dead,
         "hypoxic_fraction": mean(f["hypoxic_fraction"], area * f["viable_density"]),
         "vessel_density": mean(f["vessel_density"], area) if state.geometry != "cavity" else 0.0,
@@ -174,7 +178,8 @@ def read_back(scene: Scene, threads: int = 1, fields: tuple[int, int] = FIELDS) 
     Returns
     -------
     dict
-        Every measure by name, "erythrocyte_score", "fields", and the areas read, "tumour_mm2" and "rim_mm2".
+        Every measure by name (nan where it cannot be read), "erythrocyte_score", "fields", and the areas read, "tumour_mm2" and
+        "rim_mm2".
     """
     places = _fields(scene, fields)
     painters = {name: Painter(scene, STAINS[name], PIXEL) for name in ("he", "cd31", "cd8", "pimonidazole")}
@@ -197,6 +202,7 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     vessel = np.asarray(ndimage.binary_fill_holes(ndimage.binary_closing(wall, iterations=3)))
     lumen: Mask = np.asarray(ndimage.binary_dilation(vessel, iterations=2), dtype=bool)
     blood = (he[..., 2] > 0.13) & ~lumen
+    hidden: Mask = np.asarray(ndimage.binary_dilation(blood, iterations=RIM), dtype=bool)
     nuclei = he[..., 0] > 0.24
     dead = np.zeros_like(nuclei) if cavity else _necrotic(he, nuclei) & field.tumour
     # ghosts and living cells mix at the border of necrosis: fluid is measured a cell away from it
@@ -212,10 +218,12 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
         "rim": float(field.rim.sum()) * size**2,
         "dead": float(dead.sum()) * size**2,
         "living": float(living.sum()) * size**2,
-        "pale": float((pale & living & ~blood).sum()) * size**2,
+        "seen": float((living & ~hidden).sum()) * size**2,
+        "pale": float((pale & living & ~hidden).sum()) * size**2,
         "living_blood": float((blood & living).sum()) * size**2,
         "host": float(host.sum()) * size**2,
-        "host_pale": float((cleft & host & ~blood).sum()) * size**2,
+        "host_seen": float((host & ~hidden).sum()) * size**2,
+        "host_pale": float((cleft & host & ~hidden).sum()) * size**2,
         "host_blood": float((blood & host).sum()) * size**2,
         "blood": float((blood & field.tumour).sum()) * size**2,
         "vessels": _count(vessel, field.tumour, 30.0),
@@ -232,9 +240,9 @@ def _pale(he: Image, cytoplasm: Mask) -> Mask:
     """
     density = ndimage.gaussian_filter(he[..., 0] + he[..., 1], 1.0)  # without the grain of cytoplasm
     clear = he[..., 2] < 0.10
-    seen = density[cytoplasm & clear & (density > 0.11)]
+    seen = density[cytoplasm & clear & (density > 0.155)]
     level = float(np.median(seen)) if seen.size > 2000 else CYTOPLASM
-    return (density < np.clip(FLUID + 0.65 * (level - FLUID), 0.10, 0.20)) & clear
+    return (density < np.clip(FLUID + 0.65 * (level - FLUID), 0.14, 0.20)) & clear
 
 
 def _clefts(he: Image, host: Mask) -> Mask:
@@ -321,7 +329,7 @@ def _cd8(picture: Picture, field: _Field) -> dict[str, float]:
 def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, float]:
     """Measures from the sums over all fields."""
     if not total:
-        return {measure.name: float("nan") for measure in MEASURES} | {"erythrocyte_score": 0.0, "fields": 0.0}
+        return {measure.name: float("nan") for measure in MEASURES} | {"erythrocyte_score": 0.0, "fields": 0.0, "tumour_mm2": 0.0, "rim_mm2": 0.0}
     s = scene.section
     # a disc of diameter d stands for so much area per volume in a section (Holmes' effect, as for counts)
     size = ABOUT[Kind.ERYTHROCYTE_OUTSIDE].nucleus
@@ -331,9 +339,9 @@ def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, f
         return total[name] / total[of] if total[of] > 0.0 else 0.0
 
     blood = part("blood", "tumour") / shown
-    # erythrocytes lie between cells: what they hide is fluid, but for their own volume
-    between = part("pale", "living") + part("living_blood", "living") * (1.0 - 1.0 / shown)
-    rim = part("host_pale", "host") + part("host_blood", "host") * 0.5
+    # erythrocytes hide both cells and fluid: beneath them it is as around, but for their own volume
+    between = part("pale", "seen") * (1.0 - part("living_blood", "living") / shown)
+    rim = part("host_pale", "host_seen") * (1.0 - part("host_blood", "host") / shown)
     dead = part("dead", "tumour")
     zone = s.zone
     area = float(s.inside(Tissue.TUMOUR, Tissue.FLUID).sum())
@@ -341,7 +349,7 @@ def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, f
     cells = total["hypoxic"] + total["oxygenated"]
     return {
         "oedema_fraction": oedema(between, rim, dead, area, host, s.state.parameters),
-        "interstitial_fraction": between,
+        "interstitial_fraction": between if dead <= 1.0 - LIVING else float("nan"),
         "necrotic_area": dead,
         "hypoxic_fraction": total["hypoxic"] / cells if cells > 0.0 else 0.0,
         "vessel_density": part("vessels", "tumour"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -22,6 +23,8 @@ TILE = 512
 """Side of a tile, pixels."""
 LENS = 0.25
 """Standard deviation of the blur of lens and thickness, µm (a dry objective of NA 0.75 resolves 0.45 µm; assumed)."""
+FLOOR = 0.025
+"""Light of a fluorescent channel that is shown as black."""
 SPINDLES = (Kind.ENDOTHELIUM, Kind.FIBROBLAST, Kind.MYOCYTE, Kind.MESOTHELIUM)
 _TABLE = (10.0 ** (-np.arange(4096) / 1024.0)).astype(np.float32)
 
@@ -110,14 +113,18 @@ class Painter:
         self.taps = np.round(256.0 * taps / (2.0 * taps.sum() - taps[0])).astype(np.float32)
         self.taps[0] = 256.0 - 2.0 * self.taps[1:].sum()
         self.textures = _textures()
+        self.markers = self._markers()
 
     @property
     def channels(self) -> int:
         """Number of channels of a picture."""
         return len(self.stain.channels)
 
-    def amounts(self, left: float, top: float, n: int) -> list[NDArray[np.float32]]:
-        """Amounts of stain on a square of n × n pixels, corner at (left, top) µm: one array (stains, n, n), or one per marker."""
+    def amounts(self, left: float, top: float, n: int) -> NDArray[np.float32]:
+        """Amounts of stain on a square of n × n pixels, corner at (left, top) µm, shape (stains, n, n).
+
+        Haematoxylin, eosin and haemoglobin; or the nuclear counterstain and the markers.
+        """
         v, pixel = self.scene.vessels, self.pixel
         xs, ys = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
         dye.warp(left, top, n, pixel, self.textures[1], xs, ys)
@@ -128,20 +135,24 @@ class Painter:
             found.append((near, second, own))
         (near, second, own), (red, _, red_own), (wall, _, wall_own) = found
         layers, vessels = (near, second, own, red, red_own, wall, wall_own), (v.status, v.short)
+        shares = self.between, self.stroma
         if not self.stain.markers:
             out = np.empty((3, n, n), np.float32)
-            shares = self.between, self.stroma
             dye.stain_he(left, n, pixel, xs, ys, layers, self.maps, shares, self.profiles, vessels, self.look, self.textures, out)
-            return [out]
-        made = []
-        for marker in self.stain.markers:
-            out = np.empty((2, n, n), np.float32)
-            dye.stain_marker(
-                left, n, pixel, xs, ys, layers, self.maps, self.profiles, vessels, self._flag(marker), self.look, marker.recipe(),
-                marker.vessels, self.textures, out,
-            )
-            made.append(out)
-        return made
+            return out
+        out = np.empty((1 + len(self.stain.markers), n, n), np.float32)
+        dye.stain_markers(
+            left, n, pixel, xs, ys, layers, self.maps, shares, self.profiles, vessels, self.stain.fluorescent, *self.markers,
+            self.look, self.textures, out,
+        )
+        return out
+
+    def _markers(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Per marker: its strength in every cell, its recipe per kind, and its amount in walls of vessels."""
+        found = self.stain.markers
+        flags = np.array([self._flag(marker) for marker in found], np.float32).reshape(len(found), len(self.cells))
+        recipes = np.array([marker.recipe() for marker in found], np.float32).reshape(len(found), len(Kind), 3)
+        return flags, recipes, np.array([marker.vessels for marker in found], np.float32)
 
     def _tone(self) -> NDArray[np.float32]:
         """What is wrong with a tumour cell, 0 to 1: the living next to necrosis are shrunken and dark, the dead fade with age."""
@@ -160,7 +171,7 @@ class Painter:
     def _flag(self, marker: Marker) -> NDArray[np.float32]:
         """Strength of a marker in every cell: 0 where it has none, else uneven from cell to cell."""
         uneven = 0.65 + 0.7 * np.abs(np.modf(np.arange(len(self.cells)) * 0.6180339887)[0])
-        carried = getattr(self.cells, marker.flag) if marker.flag else np.ones(len(self.cells), dtype=bool)
+        carried = marker.carried_by(self.cells)
         if marker.flag == "hypoxic":  # the farther from vessels the more, up to the edge of necrosis
             uneven = (0.8 + 0.4 * uneven) * np.clip(0.72 + 4.0 * self._at(self.scene.hypoxia), 0.72, 1.3)
         return np.where(carried, uneven, 0.0).astype(np.float32)
@@ -197,14 +208,12 @@ class Painter:
         amounts = self.amounts(left, top, n)
         out = np.empty((n, n, self.channels), np.uint8)
         if self.stain.fluorescent:
-            out[..., 0] = np.clip(210.0 * amounts[0][0] + 4.0, 0.0, 255.0)
-            for i, marker in enumerate(amounts):
-                out[..., 1 + i] = np.clip(250.0 * marker[1] + 3.0, 0.0, 255.0)
+            for i, amount in enumerate(amounts):
+                out[..., i] = np.clip((210.0 if i == 0 else 250.0) * amount + (4.0 if i == 0 else 3.0), 0.0, 255.0)
             return out
         names = ("haematoxylin", "dab") if self.stain.markers else ("haematoxylin", "eosin", "haemoglobin")
-        stained = amounts[0]
-        stained[0] *= self.stain.counterstain
-        paint.colour(stained, vectors(*names), _TABLE, np.array(WHITE, np.float32), out)
+        amounts[0] *= self.stain.counterstain
+        paint.colour(amounts, vectors(*names), _TABLE, np.array(WHITE, np.float32), out)
         return out
 
     def window(self, left: float, top: float, width: float, height: float, threads: int = 1) -> Picture:
@@ -216,37 +225,48 @@ class Painter:
             part[...] = tile[: part.shape[0], : part.shape[1]]
         return out
 
-    def tiles(
-        self, left: float, top: float, rows: int, columns: int, threads: int, then: Callable[[Picture], Any] | None = None
-    ) -> Iterator[tuple[int, int, Any]]:
-        """Yield (row, column, tile) in reading order; `then` is done to each tile on the thread that painted it."""
+    def tiles(self, left: float, top: float, rows: int, columns: int, threads: int) -> Iterator[tuple[int, int, Picture]]:
+        """Yield (row, column, tile) in reading order."""
         corners = [(r, c) for r in range(0, rows, TILE) for c in range(0, columns, TILE)]
 
-        def make(corner: tuple[int, int]) -> Any:
-            tile = self.square(left + corner[1] * self.pixel, top + corner[0] * self.pixel)
-            return tile if then is None else then(tile)
+        def make(corner: tuple[int, int]) -> Picture:
+            return self.square(left + corner[1] * self.pixel, top + corner[0] * self.pixel)
 
-        with ThreadPoolExecutor(threads) as pool:
-            ahead = 4 * threads  # no more tiles in memory than are being waited for
-            waiting = [pool.submit(make, corner) for corner in corners[:ahead]]
-            for i, (row, column) in enumerate(corners):
-                made = waiting[i].result()
-                waiting[i] = None  # type: ignore[call-overload]
-                if i + ahead < len(corners):
-                    waiting.append(pool.submit(make, corners[i + ahead]))
-                yield row, column, made
+        for (row, column), tile in zip(corners, in_order(make, corners, threads), strict=True):
+            yield row, column, tile
+
+
+def in_order(make: Callable[[Any], Any], items: Sequence[Any], threads: int) -> Iterator[Any]:
+    """Yield `make(item)` of all items in their order, made on so many threads, no more of them ahead than keep these busy."""
+    with ThreadPoolExecutor(threads) as pool:
+        ahead = 3 * threads
+        waiting = deque(pool.submit(make, item) for item in items[:ahead])
+        for i in range(len(items)):
+            made = waiting.popleft().result()
+            if i + ahead < len(items):
+                waiting.append(pool.submit(make, items[i + ahead]))
+            yield made
 
 
 def as_rgb(picture: Picture, stain: Stain) -> Picture:
-    """Colours for the eye: bright field as it is, fluorescence by adding the channels' colours on black."""
+    """Colours for the eye: bright field as it is; fluorescence on black.
+
+    A place shines as much as its channels let through together (1 - product of what each leaves), in the mean of their colours
+    weighted by the square of their light, so that what carries two markers has a colour between them and is not white.
+    """
     if not stain.fluorescent:
         return picture
     from locokine.histology.stains import DAPI
 
-    total = np.zeros((*picture.shape[:2], 3), np.float32)
+    dark, weight = np.ones(picture.shape[:2], np.float32), np.full(picture.shape[:2], 1e-6, np.float32)
+    mixed = np.zeros((*picture.shape[:2], 3), np.float32)
     for i, shade in enumerate((DAPI, *(marker.colour for marker in stain.markers))):
-        total += picture[..., i : i + 1].astype(np.float32) / 255.0 * np.array(shade, np.float32) * (0.75 if i == 0 else 1.15)
-    return np.clip(total, 0.0, 255.0).astype(np.uint8)
+        light = np.clip((picture[..., i].astype(np.float32) / 255.0 - FLOOR) * (1.7 if i == 0 else 1.25), 0.0, 1.0)
+        much = light * light * (1.0 if i == 0 else 4.0)
+        dark *= 1.0 - light
+        weight += much
+        mixed += much[..., None] * np.array(shade, np.float32)
+    return np.clip(mixed * ((1.0 - dark) / weight)[..., None], 0.0, 255.0).astype(np.uint8)
 
 
 __all__ = ["STAINS", "TILE", "Painter", "as_rgb"]

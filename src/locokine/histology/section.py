@@ -26,6 +26,8 @@ OUTLINE = 0.05
 """Unevenness of outlines, standard deviation relative to the radius."""
 BLUR = 110.0
 """Unevenness of the borders between compartments, µm."""
+FRINGE = 32.0
+"""How far compartments reach into each other at the scale of a few cells, so that packed and loose tissue shade over, µm."""
 TRACK_WIDTH = 200.0
 """Width of a needle track at the surface, µm (27 to 30 gauge needles are 0.41 to 0.31 mm wide)."""
 
@@ -131,6 +133,7 @@ def cut(state: TissueState, thickness: float, seed: int, window: Window | None =
     tumour = 1000.0 * state.tumour_radius
     calm = np.minimum(np.abs(radius - tumour), np.maximum(outer - radius, 0.0))
     blurred = radius + np.minimum(BLUR, 0.4 * calm) * grid.noise("borders", 9.0)
+    blurred += np.minimum(FRINGE, 0.15 * calm) * grid.noise("fringes", 1.8)
     blurred = np.where(radius < tumour, np.minimum(blurred, tumour - 1e-6), np.maximum(blurred, tumour))
     zone = np.searchsorted(edges, np.where(radius < outer, np.minimum(blurred, outer - 1e-6), radius).ravel(), side="right")
     zone = zone.reshape(radius.shape)
@@ -181,6 +184,7 @@ def _compartments(state: TissueState) -> dict[str, NDArray[np.float64]]:
 
     A dead cell keeps its place until it is cleared: dead solids hold `dead_fluid_ratio` of fluid, so that they take
     dead (1 + ratio) of the volume, unless what lives and is solid leaves less. The rest of the fluid lies between the living.
+    Erythrocytes lie in both, as densely: what they take of the dead is room for fluid among the living.
     """
     p, f = state.parameters, state.fields
     dead = np.where(state.core, np.nan_to_num(f["dead_fraction"]), 0.0)
@@ -193,9 +197,9 @@ def _compartments(state: TissueState) -> dict[str, NDArray[np.float64]]:
         necrotic = np.zeros_like(dead)  # dead cells float among the living
     necrotic = np.clip(necrotic, 0.0, 0.995)
     alive = 1.0 - necrotic
-    held = np.maximum(necrotic - dead, 0.0)
+    held = np.maximum(necrotic * (1.0 - blood) - dead, 0.0)
     between = np.clip(fluid - held, 0.0, None) / alive
-    solid = (cells + stroma + blood + np.where(necrotic > 0.0, 0.0, dead)) / alive
+    solid = (cells + stroma + np.where(necrotic > 0.0, 0.0, dead)) / alive + blood
     share = between / np.maximum(between + solid, 1e-9)
     made = {name: np.nan_to_num(values) for name, values in f.items()}
     made["necrotic_area"] = necrotic

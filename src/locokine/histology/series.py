@@ -27,13 +27,16 @@ TITLES = {
     "cd8_centre": "CD8 in the tumour",
     "cd8_rim": "CD8 in the rim",
     "erythrocyte_fraction": "Erythrocytes outside vessels",
+    "erythrocyte_score": "Erythrocyte score (0 to 3)",
 }
+"""What stands above the panels, in their order."""
+UNITS = {measure.name: {"1": "share", "1/mm2": "per mm²"}[measure.unit] for measure in MEASURES} | {"erythrocyte_score": "score"}
 
 
 def plot_series(
     rows: Sequence[dict[str, Any]], views: Sequence[Picture], doses: Sequence[float], state: TissueState, stain: str
 ) -> Figure:
-    """Draw views of every day above eight panels: dots were read from the slide, lines are the state.
+    """Draw views of every day above nine panels: dots were read from the slide, lines are the state.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def plot_series(
     count = len(rows)
     width = 15.0
     strip = min(width / max(count, 4), 3.2)
-    height = 0.75 * strip + 6.4
+    height = 0.75 * strip + 8.6
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
     for i, (row, shown) in enumerate(zip(rows, views, strict=True)):
@@ -58,7 +61,7 @@ def plot_series(
         axes = figure.add_axes(((i + 0.02) * strip / width, bottom_edge, 0.96 * strip / width, tall))
         axes.imshow(shown, interpolation="antialiased")
         axes.set_axis_off()
-        axes.set_title(f"day {row['day']:g}", fontsize=10, pad=3)
+        axes.set_title(f"day {row['day']:g} · 10×", fontsize=10, pad=3)
         length = 200.0 / pixel_of(10)
         bottom, right = shown.shape[0] - 14, shown.shape[1] - 12
         axes.plot([right - length, right], [bottom, bottom], color="black", linewidth=2.0)
@@ -66,11 +69,10 @@ def plot_series(
             axes.text(right - 0.5 * length, bottom - 8, "200 µm", ha="center", va="bottom", fontsize=7,
                       bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1.0})
     grid = figure.add_gridspec(
-        2, 4, left=0.05, right=0.985, top=(5.35) / height, bottom=0.75 / height, hspace=0.42, wspace=0.26
+        3, 3, left=0.05, right=0.985, top=7.55 / height, bottom=0.75 / height, hspace=0.46, wspace=0.2
     )
-    for i, measure in enumerate(MEASURES):
-        axes = figure.add_subplot(grid[i // 4, i % 4])
-        _panel(axes, rows, measure.name, measure.unit, doses)
+    for i, name in enumerate(TITLES):
+        _panel(figure.add_subplot(grid[i // 3, i % 3]), rows, name, doses)
     figure.text(
         0.05, 0.018,
         f"{stain} · {state.arm} · subject {state.subject} · {state.lesion} · {state.experiment.replace('_', ' ')} · {NOTICE}.   "
@@ -81,13 +83,13 @@ def plot_series(
     return figure
 
 
-def _panel(axes: Axes, rows: Sequence[dict[str, Any]], name: str, unit: str, doses: Sequence[float]) -> None:
+def _panel(axes: Axes, rows: Sequence[dict[str, Any]], name: str, doses: Sequence[float]) -> None:
     """One measure over time."""
     days = np.array([row["day"] for row in rows])
     read, true = (np.array([row[key] for row in rows]) for key in (name, f"state_{name}"))
     axes.plot(days, true, "-", color=GREY, linewidth=1.5, zorder=1)
     axes.plot(days, read, "o", color=VERMILION, markersize=5.5, zorder=2)
-    most = max(float(np.nanmax(np.concatenate([read, true]))), 1e-6)
+    most = max(float(np.nanmax(np.concatenate([read, true, [1e-6]]))), 3.0 if name.endswith("score") else 1e-6)
     axes.set_ylim(0.0, 1.14 * most)
     low, high = float(days.min()) - 0.4, float(days.max()) + 0.4
     for day in doses:
@@ -95,7 +97,9 @@ def _panel(axes: Axes, rows: Sequence[dict[str, Any]], name: str, unit: str, dos
             axes.plot([day], [1.10 * most], marker="v", color=BLUE, markersize=4, clip_on=False)
     axes.set_xlim(low, high)
     axes.set_title(TITLES[name], fontsize=10, fontweight="bold", loc="left")
-    axes.set_ylabel({"1": "share", "1/mm2": "per mm²"}[unit], fontsize=8)
+    axes.set_ylabel(UNITS[name], fontsize=8)
+    if name.endswith("score"):
+        axes.set_yticks(range(4))
     axes.set_xlabel("day", fontsize=8)
     axes.tick_params(labelsize=8)
     for side in ("top", "right"):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,31 +86,44 @@ def make_slide(
     InputError
         If something was not stored, there is no such stain, or the slide does not fit into memory.
     """
+    state = read_state(result, arm, subject, day, lesion)
+    return draw_slide(
+        state, folder, stains=stains, pixel=pixel, thickness=thickness, window=window, threads=threads, tiff=tiff, read=read,
+        say=say,
+    )
+
+
+def draw_slide(
+    state: TissueState, folder: Path, *, stains: Sequence[str] = ("he",), pixel: float = PIXEL, thickness: float = THICKNESS,
+    window: Window | None = None, threads: int = 1, tiff: bool = True, read: bool = True, say: Say = lambda _: None,
+) -> tuple[list[Path], dict[str, float], dict[str, float]]:
+    """Make the slides of a state; the rest as for `make_slide`."""
     from locokine.histology import files, picture
+    from locokine.histology import tiff as pyramids
     from locokine.histology.readback import drawn_from, read_back
     from locokine.histology.render import Painter
     from locokine.histology.stains import stain as find
 
     chosen = [find(name) for name in dict.fromkeys(stains)]
-    state = read_state(result, arm, subject, day, lesion)
-    _memory_before(state, pixel, window, max(len(one.channels) for one in chosen) if tiff else 0)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if tiff:
+        _room_before(state, folder, pixel, window, [len(one.channels) for one in chosen])
     say(f"placing cells of a {2.0 * state.radius[-1]:.1f} mm section ...")
     scene = scene_of(state, thickness)
     frame = files.Frame.around(scene, pixel, window)
     made: list[Path] = []
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    for one in chosen:
-        name = name_of(state, one.name)
-        if tiff:
-            files.check_memory(frame, len(one.channels), float(len(scene.cells)))
-            say(f"painting {one.title}: {frame.columns} × {frame.rows} pixels ...")
-            painter = Painter(scene, one, pixel)
-            files.write_tiff(folder / f"{name}.ome.tif", painter, frame, threads, picture.caption(scene, one))
-            made.append(folder / f"{name}.ome.tif")
-        made.append(picture.write_png(folder / f"{name}.png", picture.sheet(scene, one, threads)))
-    if tiff:
-        made += files.write_cells(folder, name_of(state, "section"), scene, frame)
+    with ThreadPoolExecutor(1) as beside:  # tables are written while tiles are painted
+        tables = beside.submit(files.write_cells, folder, name_of(state, "section"), scene, frame) if tiff else None
+        for one in chosen:
+            name = name_of(state, one.name)
+            if tiff:
+                say(f"painting {one.title}: {frame.columns} × {frame.rows} pixels ...")
+                path = folder / f"{name}.ome.tif"
+                pyramids.write_tiff(path, Painter(scene, one, pixel), frame, threads, picture.caption(scene, one))
+                made.append(path)
+            made.append(picture.write_png(folder / f"{name}.png", picture.sheet(scene, one, threads)))
+        made += tables.result() if tables is not None else []
     if not read:
         return made, {}, {}
     say("reading the slide back ...")
@@ -118,18 +132,20 @@ def make_slide(
     return made, seen, true
 
 
-def _memory_before(state: TissueState, pixel: float, window: Window | None, channels: int) -> None:
-    """Refuse what cannot fit before anything is placed."""
-    from locokine.histology.files import Frame, check_memory
+def _room_before(state: TissueState, folder: Path, pixel: float, window: Window | None, channels: list[int]) -> None:
+    """Refuse what fits neither into memory nor on the disk before anything is placed."""
+    from locokine.histology.files import Frame, check_disk, check_memory
 
     side = 2000.0 * float(state.radius[-1])
     width, height = (window[2], window[3]) if window is not None else (side, side)
     frame = Frame(0.0, 0.0, max(round(width / pixel), 1), max(round(height / pixel), 1), pixel)
-    check_memory(frame, channels, 12_000.0 * np.pi * float(state.radius[-1]) ** 2)
+    check_memory(frame, max(channels), 12_000.0 * np.pi * float(state.radius[-1]) ** 2)
+    check_disk(folder, frame, channels)
 
 
 def _write_measures(path: Path, seen: dict[str, float], true: dict[str, float]) -> Path:
-    content = {name: {"read": seen[name], "state": true.get(name)} for name in seen}
+    pairs = {name: {"read": seen[name], "state": true.get(name)} for name in seen}
+    content = {name: {who: None if v is None or np.isnan(v) else v for who, v in pair.items()} for name, pair in pairs.items()}
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with disk_errors(path):
         write_atomic(path, lambda stream: stream.write(text.encode()))
@@ -176,7 +192,7 @@ def make_series(
     import pandas as pd
 
     from locokine.histology import picture
-    from locokine.histology.readback import drawn_from, read_back
+    from locokine.histology.readback import drawn_from, read_back, score
     from locokine.histology.stains import stain as find
 
     chosen = find(stain)
@@ -190,8 +206,9 @@ def make_series(
         state = read_state(result, arm, subject, day, lesion)
         scene = scene_of(state, thickness)
         seen, true = read_back(scene, threads), drawn_from(scene)
+        true["erythrocyte_score"] = float(score(true["erythrocyte_fraction"]))
         rows.append({"day": state.day} | seen | {f"state_{name}": value for name, value in true.items()})
-        views.append(picture.view(scene, chosen, 10, picture.spots(scene)[10], threads, (520, 390)))
+        views.append(picture.view(scene, chosen, 10, picture.spots(scene, chosen)[10], threads, (520, 390)))
     assert state is not None
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,15 @@
 Vectors are optical densities in red, green and blue of unit length. Haematoxylin and diaminobenzidine (DAB): Ruifrok AC,
 Johnston DA. Anal Quant Cytol Histol 2001;23:291-299, PMID 11531144. Eosin: what QuPath separates H&E with unless told
 otherwise (Bankhead P et al. Sci Rep 2017;7:16878, doi:10.1038/s41598-017-17204-5); that of 2001 is more violet than most
-slides. Haemoglobin: extinction of oxyhaemoglobin averaged over the red, green and blue bands (Prahl S, Oregon Medical Laser
-Center 1999).
+slides. Haemoglobin: assumed after the shape of its absorption (reviewed by Bosschaart N et al. Lasers Med Sci 2014;29:453-479,
+doi:10.1007/s10103-013-1446-7): next to nothing in red beyond 600 nm, two bands in green, the flank of the Soret band in blue;
+how far it leans to blue depends on the camera.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from numpy.typing import NDArray
 from locokine.errors import InputError
 from locokine.histology.kinds import Kind
 from locokine.histology.patterns import Pattern
+
+if TYPE_CHECKING:
+    from locokine.histology.scene import Cells
 
 Floats = NDArray[np.float32]
 
@@ -61,6 +66,11 @@ class Marker:
     vessels: float = 0.0
     colour: tuple[int, int, int] = (255, 255, 255)
 
+    def carried_by(self, cells: Cells) -> NDArray[np.bool_]:
+        """Which cells carry it."""
+        found = cells.of(*self.parts)
+        return found & getattr(cells, self.flag) if self.flag else found
+
     def recipe(self) -> Floats:
         """Shape (kinds, 3)."""
         table = np.zeros((len(Kind), 3), dtype=np.float32)
@@ -69,19 +79,20 @@ class Marker:
         return table
 
 
-CD8 = Marker("CD8", {Kind.CD8: (0.08, 0.75, 0.25)}, colour=(255, 220, 40))
+CD8 = Marker("CD8", {Kind.CD8: (0.08, 0.75, 0.25)}, colour=(255, 225, 40))
 NK = Marker("NK (NKp46)", {Kind.NK: (0.08, 0.7, 0.25), Kind.LAK: (0.08, 0.75, 0.35)}, colour=(60, 255, 90))
-CD31 = Marker("CD31", {Kind.ENDOTHELIUM: (0.5, 0.4, 0.6)}, vessels=0.65, colour=(255, 60, 60))
+CD31 = Marker("CD31", {Kind.ENDOTHELIUM: (0.5, 0.4, 0.6)}, vessels=0.65, colour=(255, 55, 55))
 KI67 = Marker(
     "Ki-67",
     dict.fromkeys((Kind.TUMOUR, Kind.MITOSIS, Kind.CD8, Kind.LAK), (0.75, 0.0, 0.02)),
     flag="proliferating",
-    colour=(255, 120, 255),
+    colour=(255, 80, 255),
 )
 PIMONIDAZOLE = Marker(
-    "pimonidazole", dict.fromkeys((Kind.TUMOUR, Kind.MITOSIS), (0.22, 0.12, 0.42)), flag="hypoxic", colour=(255, 150, 40)
+    "pimonidazole", dict.fromkeys((Kind.TUMOUR, Kind.MITOSIS), (0.22, 0.12, 0.42)), flag="hypoxic", colour=(40, 215, 205)
 )
-DAPI = (70, 110, 255)
+DAPI = (80, 120, 255)
+"""Colour of the nuclear counterstain in fluorescence."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ def look(pattern: Pattern) -> Floats:
         Kind.TREG: (0.86, 0.42, 0.12, 0.0, 0.08, 0.13, 0.2, 0.05, 0.0, 0.0),
         Kind.NK: (0.80, 0.40, 0.12, 0.0, 0.06, 0.15, 0.5, 0.08, 0.0, 0.0),
         Kind.LAK: (0.70, 0.50, 0.15, 0.4, 0.09, 0.21, 0.8, 0.08, 0.14, 0.0),
-        Kind.MACROPHAGE: (0.44, 0.60, 0.25, 0.5, 0.045, 0.13, 0.5, 0.05, 0.12, 0.0),
+        Kind.MACROPHAGE: (0.50, 0.60, 0.25, 0.5, 0.045, 0.18, 0.4, 0.05, 0.12, 0.0),
         Kind.ENDOTHELIUM: (0.72, 0.40, 0.1, 0.0, 0.03, 0.17, 0.2, 0.0, 0.0, 0.0),
         Kind.FIBROBLAST: (0.68, 0.45, 0.1, 0.0, 0.02, 0.14, 0.2, 0.0, 0.0, 0.0),
         Kind.MYOCYTE: (0.62, 0.45, 0.1, 0.0, 0.03, 0.30, 0.1, 0.0, 0.0, 0.0),

@@ -17,6 +17,10 @@ Array = NDArray[np.float64]
 Map = NDArray[np.float32]
 
 
+LENGTHWISE, SLITS = 0.22, 0.12
+"""Shares of capillary profiles that are cut lengthwise, and that are collapsed to slits (assumed)."""
+REACH = 40.0
+"""How far from its middle a vessel may reach, µm, so that tiles that it touches all paint it."""
 FRAY = 0.07
 """How far the border of necrosis frays at the scale of single cells, in standard deviations of the field it is cut from."""
 
@@ -52,6 +56,12 @@ def place_vessels(section: Section, plan: Plan, seed: int) -> Vessels:
     radius = np.where(state_of == STAGNANT, 1.2 * radius, radius)
     aspect = 1.0 + np.abs(0.5 * random.standard_normal(n))
     aspect = np.where(section.tissue.ravel()[cell] == Tissue.CAPSULE, aspect + 0.6, aspect)
+    # a plane cuts many capillaries lengthwise, and without flow some are slits; what reaches far is kept short enough to paint
+    shape, fine = random.random(n), radius < 12.0
+    aspect = np.where(fine & (shape < LENGTHWISE), 3.0 + 2.5 * random.random(n), aspect)
+    radius = np.where(fine & (shape < LENGTHWISE), 1.35 * radius, radius)
+    slit = fine & (shape > 1.0 - SLITS) & (state_of != STAGNANT)
+    aspect, radius = np.where(slit, 4.5, aspect), np.where(slit, 0.62 * radius, radius)
     label = np.where(section.tissue == Tissue.TUMOUR, 1, 0).astype(np.int32) + 2 * section.zone.astype(np.int32)
     x, y, r = np.zeros(n), np.zeros(n), radius * np.sqrt(aspect) + 2.0
     packing.place(
@@ -61,8 +71,10 @@ def place_vessels(section: Section, plan: Plan, seed: int) -> Vessels:
     tangent = np.arctan2(y, x) + 0.5 * np.pi
     capsule = section.tissue.ravel()[cell] == Tissue.CAPSULE
     angle = np.where(capsule, tangent + 0.2 * random.standard_normal(n), random.random(n) * np.pi)
-    single = (radius * np.sqrt(aspect) * scale).astype(np.float32), (radius / np.sqrt(aspect) * scale).astype(np.float32)
-    return Vessels(x, y, single[0], single[1], angle.astype(np.float32), state_of, np.concatenate(zones))
+    long, short = radius * np.sqrt(aspect) * scale, radius / np.sqrt(aspect) * scale
+    long = np.maximum(np.minimum(long, REACH / (1.0 + 3.6 / short)), short)
+    axes = long.astype(np.float32), short.astype(np.float32)
+    return Vessels(x, y, *axes, angle.astype(np.float32), state_of, np.concatenate(zones))
 
 
 def mark(section: Section, x: Array, y: Array, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -151,7 +163,11 @@ def endothelium(section: Section, vessels: Vessels, seed: int) -> Cells:
 def erythrocytes(
     section: Section, plan: Plan, cells: Cells, vessels: Vessels, near: Map, seed: int
 ) -> Cells:
-    """Erythrocytes: outside vessels as many as the state says, in clusters; inside few, or packed where flow has stopped."""
+    """Erythrocytes: outside vessels as many as the state says, in clusters; inside few, or packed where flow has stopped.
+
+    Those outside are placed with the discs that are drawn, off nuclei and vessels; in crowds they shrink to `SMALLEST` of
+    themselves and, if that is not enough, lie on each other, as they do in sections. Those inside vessels are packed as tightly.
+    """
     random = noise.stream(seed, "blood")
     size = ABOUT[Kind.ERYTHROCYTE_OUTSIDE].nucleus
     density = section.compartments["erythrocyte_fraction"] / (ERYTHROCYTE_VOLUME * 1e-9)
@@ -163,7 +179,7 @@ def erythrocytes(
     cluster = np.where(section.inside(Tissue.FLUID), 1.0, cluster).astype(np.float32)  # a cavity is stirred
     name = ABOUT[Kind.ERYTHROCYTE_OUTSIDE].name
     plan.expected[name] = numbers
-    spots = plan.spots(name, numbers, cluster, 0.45 * PITCH**2 / (np.pi * (0.43 * size) ** 2))
+    spots = plan.spots(name, numbers, cluster, 0.42 * PITCH**2 / (np.pi * (0.5 * size) ** 2))
     cell = np.concatenate(spots)
     zone = np.concatenate([np.full(s.size, z, dtype=np.int16) for z, s in enumerate(spots)])
     keep = cells.kind != Kind.ADIPOCYTE
@@ -171,27 +187,33 @@ def erythrocytes(
     fixed = np.concatenate([cells.x[keep], ox]), np.concatenate([cells.y[keep], oy])
     k, n = fixed[0].size, cell.size
     x, y = np.concatenate([fixed[0], np.zeros(n)]), np.concatenate([fixed[1], np.zeros(n)])
-    r = np.concatenate([cells.nucleus[keep].astype(np.float64), orr, np.full(n, 0.43 * size)])
+    drawn = 0.5 * size * np.exp(0.06 * random.standard_normal(n))
+    r = np.concatenate([cells.nucleus[keep].astype(np.float64), orr, drawn])
     label = section.zone.astype(np.int32)
     at, home = np.concatenate([np.zeros(k, dtype=np.int64), cell]), np.concatenate([np.zeros(k, dtype=np.int32), zone])
     packing.place(
-        x, y, r, at, label, home.astype(np.int32), section.x0, section.y0, PITCH, 0.2, k, noise.key(seed, "blood"), 0.6
+        x, y, r, at, label, home.astype(np.int32), section.x0, section.y0, PITCH, 0.2, k, noise.key(seed, "blood"), SMALLEST
     )
-    radius = 0.5 * size * np.exp(0.06 * random.standard_normal(n))
+    radius = r[k:]
     outside = as_cells(x[k:], y[k:], radius, radius, Kind.ERYTHROCYTE_OUTSIDE, section, counted=True)
     outside.zone = zone
     return joined(outside, _blood_inside(section, vessels, size, random))
 
 
+SMALLEST = 0.85
+"""Least size of an erythrocyte where they are crowded, relative to one alone."""
+
+
 def _blood_inside(section: Section, vessels: Vessels, size: float, random: np.random.Generator) -> Cells:
     """Erythrocytes in lumina, on a jittered hexagonal lattice: all of it where flow has stopped, some where it runs."""
-    step = 0.86 * size
+    step = 0.80 * size
     xs, ys = [], []
     for v in np.flatnonzero(vessels.status != DESTROYED):
-        a, b = float(vessels.long[v]) - 0.35 * size, float(vessels.short[v]) - 0.3 * size
+        close = 0.22 if vessels.status[v] == STAGNANT else 0.35  # packed ones touch the wall
+        a, b = float(vessels.long[v]) - close * size, float(vessels.short[v]) - close * size
         if a <= 0.0 or b <= 0.0:
             a, b = 0.1, 0.1
-        i, j = np.mgrid[-8:9, -8:9]
+        i, j = np.mgrid[-11:12, -8:9]
         u = step * (i + 0.5 * (j % 2)).ravel() + 0.16 * size * random.standard_normal(i.size)
         w = step * 0.87 * j.ravel() + 0.16 * size * random.standard_normal(i.size)
         inside = (u / a) ** 2 + (w / b) ** 2 <= 1.0

@@ -10,7 +10,7 @@ from locokine.report.caveats import caveats
 from locokine.report.figures import make_all, svg_all
 from locokine.report.figures_chain import MAX_COLUMNS, treatment_window
 from locokine.report.figures_fields import has_fields, representative
-from locokine.report.plate import make_plate
+from locokine.report.plate import drawable, make_plate
 from locokine.report.support import LINK_NAMES, STATUSES, link_of, support, unique_records
 from locokine.report.words import in_short
 
@@ -52,7 +52,7 @@ def write_report(result: Any, experiment: Experiment, path: str | Path, *, slide
     path
         The HTML file; replaced whole or not at all. The same result gives the same bytes.
     slides
-        With the plate of virtual slides, which takes half a minute.
+        With the plate of virtual slides, which takes about a minute.
 
     Returns
     -------
@@ -105,6 +105,7 @@ def context(result: Any, experiment: Experiment, slides: bool = True) -> dict[st
         "window_is_whole": window is not None and window[1] > max(_dose_days(result), default=0.0),
         "pictured": _pictured(result),
         "plate": make_plate(result) if slides else None,
+        "slides_possible": drawable(result),
         "lesions": tables.lesion_table(experiment),
         "doses": tables.dose_table(experiment),
         "responses": tables.response_table(result),

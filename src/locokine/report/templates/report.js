@@ -28,8 +28,9 @@ if (filter) {
 }
 const slide = document.getElementById("slide");
 if (slide) {
+  const large = JSON.parse(document.getElementById("large").textContent);
   document.querySelectorAll("[data-slide]").forEach((button) => button.addEventListener("click", () => {
-    slide.querySelector("img").src = button.querySelector("img").src;
+    slide.querySelector("img").src = "data:image/jpeg;base64," + large[Number(button.dataset.large)];
     slide.querySelector("img").alt = slide.querySelector("p").textContent = button.dataset.slide;
     slide.showModal();
   }));
