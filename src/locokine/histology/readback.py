@@ -329,7 +329,8 @@ def _cd8(picture: Picture, field: _Field) -> dict[str, float]:
 def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, float]:
     """Measures from the sums over all fields."""
     if not total:
-        return {measure.name: float("nan") for measure in MEASURES} | {"erythrocyte_score": 0.0, "fields": 0.0, "tumour_mm2": 0.0, "rim_mm2": 0.0}
+        nothing = dict.fromkeys(("erythrocyte_score", "fields", "tumour_mm2", "rim_mm2"), 0.0)
+        return {measure.name: float("nan") for measure in MEASURES} | nothing
     s = scene.section
     # a disc of diameter d stands for so much area per volume in a section (Holmes' effect, as for counts)
     size = ABOUT[Kind.ERYTHROCYTE_OUTSIDE].nucleus
