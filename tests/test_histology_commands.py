@@ -202,6 +202,25 @@ def test_large_pictures_of_the_plate_keep_within_the_page(monkeypatch: pytest.Mo
     assert sum(map(len, plate._large([*pictures, None]))) == third
 
 
+def test_a_run_takes_slides_only_with_a_report(tmp_path: Path, examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", str(examples / "ascites_sl2.yaml"), "--out", str(tmp_path / "x"), "--slides", "--no-report"]
+    assert main(words) == 2
+    assert "--no-report leaves out" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_report_has_slides_when_asked(small_result: Result, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that is newer than its result stays as it is, unless slides are asked for."""
+    from locokine import api
+    from locokine.report import build
+
+    asked: list[bool] = []
+    monkeypatch.setattr(build, "make_plate", lambda _: asked.append(True))
+    for slides, drawn in ((False, 0), (False, 0), (True, 1)):
+        api.write_report(small_result, api.load(small_result.scenario), stored, slides=slides)
+        assert len(asked) == drawn
+
+
 def test_a_report_without_the_plate_says_how_to_get_it(small_result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     from locokine import api
     from locokine.report.build import render

@@ -66,15 +66,15 @@ def main(folder: Path) -> None:
 
 
 def markers(state: TissueState) -> None:
-    """One place in six stains: where most lymphocytes are among living tumour."""
+    """One place in six stains: where NK and CD8 cells are among living tumour."""
     scene = slide.scene_of(state)
     cells, size = scene.cells, (460.0, 340.0)
     columns, rows = ((values // length).astype(int) for values, length in zip((cells.x, cells.y), size, strict=True))
     count: Counter[tuple[int, int]] = Counter()
-    for kinds, most in (((Kind.CD8, Kind.NK, Kind.LAK), 10_000), (TUMOUR_KINDS, 120)):
+    for kinds, most, weight in (((Kind.NK, Kind.LAK), 6, 40), ((Kind.CD8,), 12, 20), (TUMOUR_KINDS, 150, 1)):
         which = cells.of(*kinds) & (cells.zone < state.core.sum())
         here = Counter(zip(columns[which].tolist(), rows[which].tolist(), strict=True))
-        count.update({spot: min(number, most) for spot, number in here.items()})
+        count.update({spot: weight * min(number, most) for spot, number in here.items()})
     (column, row), _ = count.most_common(1)[0]
     place = ((column + 0.5) * size[0], (row + 0.5) * size[1])
     tiles = []

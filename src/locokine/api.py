@@ -353,7 +353,9 @@ def assess(result: Result, criteria: Criteria | None = None) -> Outcome:
 Result.register_outcome(assess)
 
 
-def write_report(result: Result, experiment: Experiment | None, directory: str | Path, *, anew: bool = False) -> Path:
+def write_report(
+    result: Result, experiment: Experiment | None, directory: str | Path, *, anew: bool = False, slides: bool = False
+) -> Path:
     """Write `report.html` and the figures of a result into its folder.
 
     Parameters
@@ -363,7 +365,9 @@ def write_report(result: Result, experiment: Experiment | None, directory: str |
     directory
         Folder of the result.
     anew
-        Write even if there is a report that is newer than the result, and with the plate of virtual slides (a minute).
+        Write even if there is a report that is newer than the result.
+    slides
+        Write it, anew, with a plate of virtual slides (half a minute).
 
     Returns
     -------
@@ -372,13 +376,13 @@ def write_report(result: Result, experiment: Experiment | None, directory: str |
     """
     folder = Path(directory)
     page, manifest = folder / REPORT, folder / "manifest.json"
-    if not anew and page.exists() and manifest.exists() and page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns:
+    if not (anew or slides) and page.exists() and manifest.exists() and page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns:
         return page
     from locokine.report.build import write_report as write
     from locokine.report.figures import save_all
 
     save_all(result, folder / FIGURES)
-    write(result, experiment if experiment is not None else load(result.scenario), page, slides=anew)
+    write(result, experiment if experiment is not None else load(result.scenario), page, slides=slides)
     return page
 
 

@@ -49,6 +49,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Replace the results of another run in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html and the figures.")] = False,
+    slides: Annotated[bool, typer.Option("--slides", help="A plate of virtual slides in the report (half a minute).")] = False,
 ) -> None:
     """Simulate a scenario. Interrupted runs go on where they stopped; a finished one is shown again."""
     from rich.console import Console
@@ -70,6 +71,8 @@ def run(
         return
     if days is not None:
         raise InputError("--days", "belongs to a published model", "change follow-up in the scenario")
+    if slides and no_report:
+        raise InputError("--slides", "belongs to the report, which --no-report leaves out", "leave out one of them")
     assert file is not None
     experiment = api.load(file, overrides=parse_settings(settings or []), subjects=subjects, seed=seed)
     if uncertainty is not None:
@@ -86,7 +89,7 @@ def run(
             )
         if not no_report:
             with messages.status("Writing the report ..."):
-                api.write_report(result, experiment, out)
+                api.write_report(result, experiment, out, slides=slides)
     except KeyboardInterrupt:
         told = f"locokine: interrupted; what is finished is kept in {out}, the same command goes on from there"
         messages.print(told, soft_wrap=True)

@@ -23,12 +23,12 @@ def report(
 ) -> None:
     """Write report.html and the figures of a finished run anew, with a plate of virtual slides, and print its table.
 
-    The report of `locokine run` leaves the plate out: it takes about a minute.
+    The report of `locokine run` leaves the plate out unless asked for it (--slides): it takes half a minute.
     """
     from locokine import api
 
     result = api.open_result(directory)
-    api.write_report(result, None, directory, anew=True)
+    api.write_report(result, None, directory, slides=True)
     print_result(result, directory)
 
 

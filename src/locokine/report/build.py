@@ -52,7 +52,7 @@ def write_report(result: Any, experiment: Experiment, path: str | Path, *, slide
     path
         The HTML file; replaced whole or not at all. The same result gives the same bytes.
     slides
-        With the plate of virtual slides, which takes about a minute.
+        With the plate of virtual slides, which takes half a minute.
 
     Returns
     -------
