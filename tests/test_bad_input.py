@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,12 @@ def test_the_unchanged_scenario_is_good(library: Library) -> None:
         ("20 nM", "-20 nM", ["line 19", "-20 nM is outside the physical range of opening_ec50", "above 0 nM"]),
         ("20 nM", "2 uM", ["line 19", "2000 nM is outside the physical range", "at most 1000 nM"]),
         ("20 nM", "inf nM", ["line 19", "not a finite number"]),
+        # more than a host holds or lives
+        ("100 mm3", "100 L", ["line 5, lesions.right", "'right' would take 100,000 mL, in a host of 0.025 kg", "its unit"]),
+        ("follow-up: 60 days", "follow-up: 1e7 days", ["line 13, follow-up", "10,000,000 days are more than a hundred years"]),
+        ("1e5 cells}", "1e5 cells, observe: 1e6 days}", ["line 14, rechallenge.observe", "more than a hundred years"]),
+        ("20000 IU", "1e18 IU", ["line 10, arms.local[1]", "a dose weighs 61,200 kg, the host 0.025 kg"]),
+        ("in 0.1 mL", "in 3 L", ["arms.brine[1]", "3,000 mL are more than a host of 0.025 kg holds"]),
         # meaning
         ("cells: 1e6 cells", "cells: 1e6 cells, volume: 1 mm3", ["line 4, lesions.left", "has 2 sizes", "exactly one"]),
         ("{line: alpha, cells: 1e6 cells}", "{line: alpha}", ["line 4, lesions.left", "has no size"]),
@@ -160,6 +167,18 @@ def test_each_mistake_has_its_message(library: Library, old: str, new: str, word
     message = str(complaint(text, library))
     for word in words:
         assert word in message, message
+
+
+def test_cells_are_counted_by_their_volume(examples: Path) -> None:
+    """One lesion that fills the host, and several that do so together; half a host's volume is simulated, sensible or not."""
+    text = (examples / "local_versus_systemic.yaml").read_text()
+    cells = re.search(r"cells: (\S+) cells", text)
+    assert cells is not None
+    with pytest.raises(InputError, match=r"lesions\.flank: the tumour 'flank' would take 1,000,000 mL, in a host of 0\.02"):
+        load(text.replace(cells[0], "cells: 1e15 cells", 1))
+    load(text.replace(cells[0], "cells: 1e10 cells", 1))
+    with pytest.raises(InputError, match=r"lesions: all tumours would take 30 mL"):
+        load(text.replace(cells[0], "count: 3, cells: 1e10 cells", 1))
 
 
 def test_names_of_many_lesions_must_not_clash(library: Library) -> None:

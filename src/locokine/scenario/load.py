@@ -18,6 +18,7 @@ from locokine.scenario.amounts import AgentUnits
 from locokine.scenario.dose_table import is_table, lines_of
 from locokine.scenario.dosing import expand_course, parse_course
 from locokine.scenario.experiment import Experiment, agent_units, body_surface, override_targets, resolve_override
+from locokine.scenario.limits import check_limits
 from locokine.scenario.protocol import CAVITIES, Act, Arm, Dose, LesionPlan, Protocol, Rechallenge, Rule
 from locokine.scenario.synonyms import agent_synonyms, by_name
 from locokine.scenario.validate import Where, validate
@@ -189,7 +190,7 @@ def _build(model: ScenarioModel, library: Library, where: Where, path: Path | No
     ]
     source["library"] = folders
     source["arms"] = lines
-    return Experiment(
+    made = Experiment(
         model.experiment,
         protocol,
         model.host,
@@ -202,6 +203,8 @@ def _build(model: ScenarioModel, library: Library, where: Where, path: Path | No
         plain(source),
         path,
     )
+    check_limits(made, where, places)
+    return made
 
 
 def _line_fits(line: str, host: str, library: Library, place: str) -> None:
