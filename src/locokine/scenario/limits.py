@@ -49,8 +49,8 @@ def check_limits(experiment: Experiment, where: Where, places: dict[str, tuple[s
     _held(sum(_volume(experiment, plan) for plan in protocol.lesions), weight, "all tumours", where.place("lesions"))
     if challenge is not None:
         for line in challenge.lines:
-            plan = LesionPlan("challenge", line, challenge.site, challenge.cells)
-            _held(_volume(experiment, plan), weight, f"the challenge with {line}", where.place("rechallenge", "cells"))
+            volume = _of_cells(experiment, line, challenge.cells)
+            _held(volume, weight, f"the challenge with {line}", where.place("rechallenge", "cells"))
     for arm in protocol.arms:
         for dose in arm.doses:
             _dose_held(experiment, dose, weight, places[arm.name][dose.course])
@@ -62,11 +62,14 @@ def _lasting(hours: float, place: str) -> None:
 
 
 def _volume(experiment: Experiment, plan: LesionPlan) -> float:
-    """Volume of a lesion when it is implanted, mm³; of cells their own."""
-    if not isnan(plan.volume):
-        return plan.volume
-    cell = experiment.library.lines[plan.line].records.get("cell_volume")
-    return plan.cells * cell.value if cell is not None else 0.0
+    """Volume of a lesion when it is implanted, mm³."""
+    return _of_cells(experiment, plan.line, plan.cells) if isnan(plan.volume) else plan.volume
+
+
+def _of_cells(experiment: Experiment, line: str, cells: float) -> float:
+    """Volume of cells alone, mm³ (0 for a line that does not say how large they are)."""
+    cell = experiment.library.lines[line].records.get("cell_volume")
+    return cells * cell.value if cell is not None else 0.0
 
 
 def _held(volume: float, weight: float, what: str, place: str) -> None:
