@@ -116,6 +116,8 @@ def implant(b, plan, l):
             w[o + T.protein + s] = protein * w[o + T.fluid + s]
             w[o + T.vessel_target + s] = w[o + T.vessels + s]
             w[o + T.treg + s] = p.treg_density * (w[o + T.host + s] + w[o + T.fluid + s])
+            lesion[L.fluid_recruited + s] += w[o + T.fluid + s]
+            lesion[L.protein_recruited + s] += w[o + T.protein + s]
         lesion[L.antigen + s] = lost
         lesion[L.danger + s] = lost
         lesion[L.implanted + s] = 1.0

@@ -55,7 +55,19 @@ def seen_amount(b, plan, l, g, k, s):
 
 @part
 def report_amounts(b, plan, l, out):
-    """Amounts of all agents in a lesion and its rim: in all, bound, in depots (rows 42 to 44)."""
+    """What a lesion and its rim hold: agents in all, bound, in depots (rows 42 to 44); fluid and protein and where they came
+    from and went (45 to 50), so that every balance can be made up from what is stored."""
+    w, lesion = b.tissue[l], b.lesion[l]
+    for s in range(W):
+        out[46, s] = lesion[L.fluid_recruited + s] + lesion[L.fluid_filtered + s] + lesion[L.fluid_injected + s]
+        out[46, s] += lesion[L.fluid_released + s]
+        out[47, s] = lesion[L.fluid_drained + s] + lesion[L.fluid_left + s]
+        out[49, s] = lesion[L.protein_recruited + s] + lesion[L.protein_entered + s]
+        out[50, s] = lesion[L.protein_drained + s] + lesion[L.protein_left + s]
+    for k in range(plan.shells):
+        for s in range(W):
+            out[45, s] += w[k * SHELL + T.fluid + s]
+            out[48, s] += w[k * SHELL + T.protein + s]
     for g in range(plan.agents):
         for k in range(plan.shells):
             q = (np.uint64(g) * plan.shells + k) * SOL

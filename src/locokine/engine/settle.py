@@ -60,6 +60,7 @@ def starve(b, plan, l):
             w[at + T.loss + s] *= 1.0 - hypoxic
             w[at + T.dead + s] = p.dead_solid_share * died
             w[at + T.fluid + s] += (1.0 - p.dead_solid_share) * died
+            lesion[L.fluid_released + s] += (1.0 - p.dead_solid_share) * died
             cells += (1.0 - hypoxic) * (x.viable + x.loss)
         lesion[L.cells + s] = cells
         lesion[L.baseline_cells + s] = cells

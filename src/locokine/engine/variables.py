@@ -63,6 +63,12 @@ LESION: tuple[Variable, ...] = (
     Variable("agent_total", "fmol", "all agents and endogenous IL-2 in lesion and rim: free, bound and not yet released"),
     Variable("agent_bound", "fmol", "the part of it that is bound to matrix"),
     Variable("agent_depot", "fmol", "the part of it that a depot has not yet released"),
+    Variable("fluid_held", "mm3", "interstitial (or cavity) fluid of lesion and rim"),
+    Variable("fluid_gained", "mm3", "cumulative fluid that came: with tissue, filtered, injected, from dying cells"),
+    Variable("fluid_lost", "mm3", "cumulative fluid that went: by lymph, into tissue around, taken out"),
+    Variable("protein_held", "ug", "plasma protein in the fluid of lesion and rim"),
+    Variable("protein_gained", "ug", "cumulative plasma protein that came: with tissue and from vessels"),
+    Variable("protein_lost", "ug", "cumulative plasma protein that went: by lymph, into tissue around, taken out"),
 )
 
 BODY: tuple[Variable, ...] = (
