@@ -365,7 +365,7 @@ class Stiff:
         self.write(np.repeat(y[:, None], WIDTH, axis=1))
         self._settle()
         self.alone(report_pass.report_lesion)(self.block, self.plan, 0, self.block.report_lesion)
-        self.alone(report_pass.report_body)(self.block, self.plan, self.block.report_body)
+        self.alone(report_pass.report_body)(self.block, self.plan, np.inf, self.block.report_body)
         made = {name: float(self.block.report_lesion[i, 0]) for name, i in LESION_AT.items()}
         return made | {name: float(self.block.report_body[i, 0]) for name, i in BODY_AT.items()}
 

@@ -82,7 +82,8 @@ def test_il2(opened: Opened) -> None:
 def test_il2_from_the_series_alone(opened: Opened) -> None:
     """Supplied = in lesions + elsewhere + gone, all agents together, at every stored time (1e-11 as above)."""
     supplied = opened.body("agent_supplied")
-    error = supplied - opened.body("agent_elsewhere") - opened.body("agent_gone") - np.nansum(opened.lesion("agent_total"), axis=0)
+    error = supplied - opened.body("agent_elsewhere") - opened.body("agent_gone")
+    error -= np.nansum(opened.lesion("agent_total"), axis=0)
     seen = np.isfinite(error)
     assert seen.sum() > 1000
     assert np.abs(error[seen]).max() < 1e-11 * supplied[seen].max()

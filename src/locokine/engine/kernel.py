@@ -168,7 +168,7 @@ def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, 
     at = max(daily, series)
     body_pass.outputs_pass(b.body, b.host)
     if at >= 0:
-        report_pass.report_body(b, plan, b.report_body)
+        report_pass.report_body(b, plan, time, b.report_body)
         for s in range(W):
             if b.end_time[s] >= time:
                 for v in range(out_body.shape[0]):

@@ -6,7 +6,7 @@ import numpy as np
 
 from locokine._jit import loop, part
 from locokine.biology import traffic
-from locokine.biology.arithmetic import largest
+from locokine.biology.arithmetic import largest, smallest
 from locokine.biology.binding import free_concentration
 from locokine.engine.variables import LESION
 from locokine.tissue.layout import (
@@ -171,8 +171,8 @@ def report_lesion(b, plan, l, out):
 
 
 @part
-def report_body(b, plan, out):
-    """The host's quantities into `out` (variables, WIDTH)."""
+def report_body(b, plan, time, out):
+    """The host's quantities into `out` (variables, WIDTH); of an infusion only what has run in by `time` is supplied."""
     for s in range(W):
         o, p = load_body_outputs(b.body, ZERO, s), load_host(b.host, ZERO, s)
         for v in range(7):
@@ -209,6 +209,9 @@ def report_body(b, plan, out):
             for a in range(POOLS // W):
                 out[22, s] += b.pools[g * POOLS + a * W + s]
             out[23, s] += b.ledger[g, 4, s] + b.ledger[g, 5, s] + b.ledger[g, 6, s]
+        for d in range(plan.dose_time.shape[0]):
+            left = plan.dose_time[d] + plan.dose_duration[d] - time
+            out[21, s] -= b.running[d, s] * smallest(largest(left, 0.0), plan.dose_duration[d])
 
 
 @part
