@@ -182,6 +182,23 @@ def test_intervals_over_draws_of_the_parameters(experiment: Experiment) -> None:
     assert (table["draws_low"] <= table["draws_high"]).all()
 
 
+def test_shares_over_draws_are_of_those_with_an_effect() -> None:
+    """Three draws: shares 3/4 and 1/4, the other way round, and no effect at all, which has no shares."""
+    library = np.zeros((1, 4, 2))
+    library[0, :] = np.array([0.0, 0.6, 0.2, 0.8])[:, None]  # worlds: none, first, second, both
+    worlds = [[0.0, 0.6, 0.2, 0.8], [0.0, 0.2, 0.6, 0.8], [0.0, 0.0, 0.0, 0.0]]
+    worth = np.concatenate([library, np.repeat(np.array(worlds)[:, :, None], 2, axis=2)])
+    first, second = inference.share_rows("cure", ["a", "b"], worth, 1)
+    assert first["draws_shared"] == second["draws_shared"] == 2
+    assert first["share"] == pytest.approx(0.75)
+    # quantiles of two values, interpolated
+    assert (first["share_draws_low"], first["share_draws_high"]) == pytest.approx((0.275, 0.725))
+    assert (second["share_draws_low"], second["share_draws_high"]) == pytest.approx((0.275, 0.725))
+    (alone,) = inference.share_rows("cure", ["a"], worth[:1, :2], 1)
+    assert alone["draws_shared"] == 0
+    assert np.isnan(alone["share_draws_low"])
+
+
 @pytest.mark.slow
 def test_the_command_writes_tables_figure_and_sentences(
     examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -138,6 +138,12 @@ def _share_tables(found: Explanation) -> list[tuple[str, Table]]:
     if found.draws:
         note = f"Value at the library, and 5 to 95 % over {found.draws} draws of {_source(found)}."
         tables.append(("The same over parameters", Table(columns, by_effect("draws_low", "draws_high"), 1, note)))
+        counted = rows[main, next(iter(found.mechanisms))]["draws_shared"]
+        shared = tuple(
+            (name, band(rows[main, name], "share", "share_draws_low", "share_draws_high")) for name in found.mechanisms
+        )
+        note = f"5 to 95 % over the {counted} draws of {found.draws} with an effect of 5 points or more."
+        tables.append((f"Share over parameters: {NAMES.get(main, main)}", Table(("mechanism", "share %"), shared, 1, note)))
     return tables
 
 

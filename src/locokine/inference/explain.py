@@ -95,7 +95,8 @@ class Explanation:
         Columns: effect, mechanism, contribution with low and high (95 % over subjects), share of the effect with
         share_low and share_high (nan where the effect is below `LEAST`), alone (effect with only this mechanism less
         that with none), without (effect lost when only this one is off), draws_low and draws_high (5 and 95 % of the
-        contribution over draws of the parameters; nan without draws).
+        contribution over draws of the parameters; nan without draws), share_draws_low and share_draws_high (the same of the
+        share, over the draws in which there is an effect to share out), draws_shared (how many those are).
         """
         import pandas as pd
 
@@ -155,6 +156,7 @@ def share_rows(effect: str, names: Sequence[str], worth: Array, seed: int) -> li
         mean = float(values[i].mean())
         share_low, share_high = np.nanquantile(parts[i], (tail, 1.0 - tail)) if shared else (np.nan, np.nan)
         band = np.quantile(draws[i], (0.05, 0.95)) if draws is not None else (np.nan, np.nan)
+        share_band, counted = _over_draws(draws, i)
         everything = 2**players - 1
         rows.append(
             {
@@ -163,9 +165,22 @@ def share_rows(effect: str, names: Sequence[str], worth: Array, seed: int) -> li
                 "alone": float((worth[0, 1 << i] - worth[0, 0]).mean()),
                 "without": float((worth[0, -1] - worth[0, everything & ~(1 << i)]).mean()),
                 "draws_low": float(band[0]), "draws_high": float(band[1]),
+                "share_draws_low": share_band[0], "share_draws_high": share_band[1], "draws_shared": counted,
             }
         )  # fmt: skip
     return rows
+
+
+def _over_draws(draws: Array | None, mechanism: int) -> tuple[tuple[float, float], int]:
+    """5 and 95 % of the share of a mechanism over draws (mechanisms, draws) with an effect worth sharing out; their number."""
+    if draws is None:
+        return (np.nan, np.nan), 0
+    total = draws.sum(axis=0)
+    good = np.abs(total) >= LEAST
+    if not good.any():
+        return (np.nan, np.nan), 0
+    low, high = np.quantile(draws[mechanism, good] / total[good], (0.05, 0.95))
+    return (float(low), float(high)), int(good.sum())
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
@@ -440,10 +455,7 @@ def _cause(found: Explanation) -> str:
     rows = [row for row in rows if row["low"] > 0.0 or row["high"] < 0.0]
     if not rows:
         return f"{done}, and none of the mechanisms looked at accounts for it beyond chance."
-    parts = [
-        (f"{_percent(row['share'])} ({round(100.0 * row['share_low'])}–{round(100.0 * row['share_high'])})", row["mechanism"])
-        for row in rows if row["contribution"] > 0.0
-    ]
+    parts = [(f"{_percent(row['share'])} ({_bands(row)})", row["mechanism"]) for row in rows if row["contribution"] > 0.0]
     due = [f"{share} {'is due ' if i == 0 else ''}to {name}" for i, (share, name) in enumerate(parts)]
     against = [row["mechanism"] for row in rows if row["contribution"] < 0.0]
     top = rows[0]
@@ -453,6 +465,14 @@ def _cause(found: Explanation) -> str:
     )
     opposing = f" ({_join(against)} worked against it)" if against else ""
     return f"{done}; of this, {_join(due)}{opposing}: {ending}."
+
+
+def _bands(row: Mapping[str, Any]) -> str:
+    """Intervals of a share: over subjects, and over draws of the parameters where there are some."""
+    subjects = f"{round(100.0 * row['share_low'])}–{round(100.0 * row['share_high'])}"
+    if not row["draws_shared"]:
+        return subjects
+    return f"{subjects}; over parameters {round(100.0 * row['share_draws_low'])}–{round(100.0 * row['share_draws_high'])}"
 
 
 def _course(found: Explanation) -> str:
