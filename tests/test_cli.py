@@ -263,7 +263,10 @@ class TestEndings:
 
 class TestProgress:
     def test_lines_in_a_log(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """No terminal: a line at most every ten seconds and one at the end; subjects kept from before do not count."""
+        """No terminal: a line at most every ten seconds and one at the end; subjects kept from before do not count.
+
+        What is left is told at the present speed: five of 100 at five per second.
+        """
         import io
 
         from rich.console import Console
@@ -275,7 +278,9 @@ class TestProgress:
             for done in (40, 50, 95, 100):  # 40 were there from before
                 show(done, 100, "untreated")
         lines = stream.getvalue().splitlines()
-        assert lines == ["95/100 subjects (untreated), 5.0 subjects/s", "100/100 subjects (untreated), 5.0 subjects/s"]
+        assert lines == [
+            "95/100 subjects (untreated), 5.0 subjects/s, 0:00:01 left", "100/100 subjects (untreated), 5.0 subjects/s",
+        ]
 
 
 class TestParameters:
@@ -377,24 +382,26 @@ class TestRun:
         assert self.run(examples, out, "--no-report", "--seed", "2", "--force") == 0
         assert json.loads((out / "summary.json").read_text())["seed"] == 2
 
-    def test_interrupted_and_resumed_gives_the_same_bytes(self, examples: Path, tmp_path: Path) -> None:
+    def test_interrupted_or_killed_and_resumed_gives_the_same_bytes(self, examples: Path, tmp_path: Path) -> None:
         scenario = str(examples / "ascites_sl2.yaml")
         words = [*COMMAND, "run", scenario, "--subjects", "200", "--no-report", "--out"]
-        whole, broken = tmp_path / "whole", tmp_path / "broken"
+        whole = tmp_path / "whole"
         assert subprocess.run([*words, str(whole)], capture_output=True, env=ELSEWHERE).returncode == 0
         pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
-        process = subprocess.Popen([*words, str(broken)], env=ELSEWHERE, **pipes)
-        deadline = time.monotonic() + 120.0
-        while not list(broken.glob(".locokine-run/*.npz")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        message = process.communicate()[1]
-        assert process.returncode == 130
-        assert "interrupted" in message
-        assert not (broken / "summary.json").exists()
-        assert subprocess.run([*words, str(broken)], capture_output=True, env=ELSEWHERE).returncode == 0
-        for name in ("summary.json", "subjects.parquet", "events.parquet"):
-            assert (broken / name).read_bytes() == (whole / name).read_bytes()
+        for end, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+            broken = tmp_path / end.name
+            process = subprocess.Popen([*words, str(broken)], env=ELSEWHERE, **pipes)
+            deadline = time.monotonic() + 120.0
+            while not list(broken.glob(".locokine-run/*.npz")) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.send_signal(end)
+            message = process.communicate()[1]
+            assert process.returncode == code
+            assert ("interrupted" in message) == (end == signal.SIGINT)
+            assert not (broken / "summary.json").exists()
+            assert subprocess.run([*words, str(broken)], capture_output=True, env=ELSEWHERE).returncode == 0
+            for name in ("summary.json", "subjects.parquet", "events.parquet"):
+                assert (broken / name).read_bytes() == (whole / name).read_bytes()
 
     def test_notebook_methods(self, examples: Path) -> None:
         experiment = api.load(examples / "ascites_sl2.yaml", subjects=2)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -186,6 +187,6 @@ class _Notes:
         if seconds < NOTE_EVERY and (done < total or not subjects):
             return
         self.last = now, done
-        self.console.print(
-            f"{done}/{total} subjects ({what}), {subjects / max(seconds, 1e-3):.1f} subjects/s", soft_wrap=True
-        )
+        speed = subjects / max(seconds, 1e-3)
+        left = f", {timedelta(seconds=round((total - done) / speed))} left" if done < total and speed > 0.0 else ""
+        self.console.print(f"{done}/{total} subjects ({what}), {speed:.1f} subjects/s{left}", soft_wrap=True)
