@@ -109,6 +109,19 @@ def free_of_owner(owner: str, inherited: bool) -> Free:
     return next(i for i in found if i.record.distribution == "lognormal")
 
 
+def test_every_value_that_may_move_can_be_written(shelf: Path) -> None:
+    """All laws, and all values of a host, a line and an agent (`supply_spread` was once taken for a spread of its record)."""
+    items = [i for i in candidates(LIBRARY, ["laws", "human", "melanoma_skin", "aldesleukin"]) if not i.spread]
+    assert len(items) > 150
+    values = {item.key: findings.value_of(item, 0.4) for item in items}
+    write_values(shelf, {key: (text, "fitted to UT01; 1 nM before (assumed)") for key, (_, text) in values.items()})
+    after = load_library([shelf], builtin=False)
+    for item in items:
+        owner, _, name = item.key.partition(".")
+        entry = after.entries(item.record.scope.partition(".")[0])[owner]
+        assert {**entry.records, **entry.law_overrides}[name].value == pytest.approx(values[item.key][0], rel=1e-9)
+
+
 def test_values_are_written_where_they_belong_and_nothing_else_changes(shelf: Path) -> None:
     items = [
         next(i for i in candidates(LIBRARY, ["laws"]) if i.record.name == "direct_ec50"),

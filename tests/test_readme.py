@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from locokine.cli import main
+from locokine.parameters import load_library
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [
@@ -57,3 +59,34 @@ def test_new_names_what_the_readme_says() -> None:
     for name in re.findall(r"`locokine new (\w+)`", text):
         Path(f"{name}.yaml").unlink(missing_ok=True)
         assert main(["new", name]) == 0
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_claims_is_of_this_library() -> None:
+    """Verdicts and shares as `docs/scripts/claims.py` wrote them beside, for the values that ship: no count by hand."""
+    kept = json.loads((ROOT / "docs" / "claims.json").read_text(encoding="utf-8"))
+    assert kept["library_hash"] == load_library().digest, "run docs/scripts/claims.py"
+    rows = re.findall(r"^\| (\d+) \|.*\| (yes|\*\*no\*\*), (\d+) % \|", README, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 14))
+    for number, verdict, share in rows:
+        claim = kept["claims"][number]
+        assert (verdict == "yes") == claim["holds"]
+        assert int(share) == round(100.0 * claim["prior"])
+    told = re.search(r"claims ([\d, ]+) hold at the values of the library,\s+([\d, ]+) do not", README)
+    assert told is not None
+    for numbers, wanted in zip(told.groups(), ("yes", "**no**"), strict=True):
+        assert re.findall(r"\d+", numbers) == [number for number, verdict, _ in rows if verdict == wanted]
+
+
+def test_counts_of_the_evidence_are_of_this_library() -> None:
+    kept = json.loads((ROOT / "docs" / "evidence.json").read_text(encoding="utf-8"))["spread"]
+    assert kept["library_hash"] == load_library().digest, "run docs/scripts/evidence.py"
+    rows = kept["experiments"]
+    pattern = r"Held against all (\d+) experiments.*?agrees with (\d+); its log score is\s+(-[\d.]+) per experiment"
+    counted = re.search(pattern, README, re.DOTALL)
+    assert counted is not None
+    assert int(counted[1]) == len(rows)
+    assert int(counted[2]) == sum(row["agrees"] for row in rows)
+    assert float(counted[3]) == pytest.approx(sum(row["log_score"] for row in rows) / len(rows), abs=0.005)

@@ -20,6 +20,7 @@ from scipy.stats import binomtest
 from locokine import api
 from locokine.evidence.mix import run_mix
 from locokine.inference.claims import CLAIMS, prior_predictive
+from locokine.parameters import load_library
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "src" / "locokine" / "examples"
@@ -162,7 +163,8 @@ def main() -> None:
         number: {"claim": CLAIMS[number].what, "prior_draws": DRAWS, "prior": strict.shares[number], **strict.centre[number]}
         for number in CLAIMS
     }
-    (ROOT / "docs" / "claims.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    kept = {"library_hash": load_library().digest, "claims": record}
+    (ROOT / "docs" / "claims.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     lines = [
         "| # | claim | what the model gives (95 % intervals over subjects) | strict wording: holds here, in prior draws | command |",
         "|---|---|---|---|---|",

@@ -46,8 +46,8 @@ def value_of(item: Free, z: float) -> tuple[float, str]:
     value = float(item.at(np.array([z]))[0])
     for digits in (3, 4, 6, 9):
         text = item.text(value, digits)
-        factor = unit_factor(item.record.unit) if item.record.unit != "1" else 1.0
-        shown = _number(text) * factor if item.record.unit not in ("degC",) else value
+        factor = unit_factor(item.record.unit) if item.record.unit not in ("1", "degC") else 1.0
+        shown = _number(text) * factor
         if item.record.low <= shown <= item.record.high:
             return shown, text
     return value, item.text(value, 9)

@@ -120,14 +120,18 @@ class Library:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all values and data (not of comments and layout), as hexadecimal text."""
+        """SHA-256 of all values and data (not of comments, layout, notes and sources), as hexadecimal text."""
         content: dict[str, Any] = {}
         for scope in SCOPES:
             for name, entry in self.entries(scope).items():
                 both = (*entry.records.values(), *entry.law_overrides.values())
-                records = [[repr(value) for value in vars(record).values()] for record in both]
+                records = [[repr(value) for key, value in vars(record).items() if key not in WORDS] for record in both]
                 content[f"{scope}.{name}"] = [entry.label, plain(entry.meta), records]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+WORDS = ("note", "source")
+"""What a record says about itself in words: another note does not make another library."""
 
 
 @dataclass

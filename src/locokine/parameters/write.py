@@ -28,7 +28,7 @@ VALUE = re.compile(r"(?<![A-Za-z_])value:\s*(?P<value>[^,}]+)")
 STATUS = re.compile(r"(?<![A-Za-z_])status:\s*\w+")
 SOURCES = re.compile(r"(?<![A-Za-z_])source:\s*\[([^\]]*)\]")
 AFTER = re.compile(r";?\s*fitted to [^;]*; [^;]* before \(\w+\)")
-SPREAD = re.compile(r"spread:\s*\{[^{}]*\}")
+SPREAD = re.compile(r"(?<![A-Za-z_])spread:\s*\{[^{}]*\}")
 HELD = "spread: @"
 
 
@@ -134,7 +134,12 @@ def _changed(text: str, library: Library, scope: str, owner: str, name: str, val
         raise InputError(f"{scope}.yaml", f"{name} was not found", "write it by hand")
     start, end = span
     block = "".join(lines[start:end])
-    made = _respread(block, part, value, why) if part else _rewritten(block, record, value, why)
+    if part:
+        made = _respread(block, part, value, why)
+    elif VALUE.search(SPREAD.sub(HELD, block, count=1)):
+        made = _rewritten(block, record, value, why)
+    else:  # an entry with a spread of its own around a value from elsewhere
+        made = "".join(_own(record, name, value, why))
     return "".join([*lines[:start], made, *lines[end:]])
 
 
@@ -239,8 +244,6 @@ def _rewritten(block: str, record: Record, value: str, why: str) -> str:
 
     held = SPREAD.search(block)
     block = SPREAD.sub(HELD, block, count=1)
-    if VALUE.search(block) is None:
-        raise InputError(record.name, "has no value where it was looked for", "write it by hand")
     block = VALUE.sub(f"value: {value}", block, count=1)
     block = STATUS.sub("status: calibrated", block, count=1)
     block = SOURCES.sub(f"source: [{', '.join(_sources(record.source))}]", block, count=1)
