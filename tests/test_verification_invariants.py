@@ -129,6 +129,25 @@ def test_doses_of_nothing_are_no_treatment() -> None:
     assert np.median(worst) < 0.01
 
 
+@pytest.mark.parametrize("geometry", ["well-mixed", "shells"])
+def test_untreated_hosts_have_no_oedema_that_nothing_has_not(geometry: str) -> None:
+    """Oedema is what exceeds the tissue's own fluid before treatment, also where there is none: as under doses of nothing.
+
+    To a hundredth of the volume: the grids of both arms differ, and so does the moment before the first dose.
+    """
+    made = experiment(agents=["vehicle"], subjects=16, follow_up="16 days", geometry=geometry, shells=6, rim_shells=2)
+    made = with_doses(
+        made,
+        untreated=[],
+        vehicle=[Dose(240.0 + 24.0 * i, "vehicle", 0.0, "intratumoural", volume=0.0) for i in range(5)],
+    )
+    i = LESION_AT["oedema_fraction"]
+    a, b = simulate(made, "untreated").daily_lesion[i, 0], simulate(made, "vehicle").daily_lesion[i, 0]
+    np.testing.assert_allclose(a, b, atol=0.01)
+    assert np.nanmedian(a[9]) < 0.02
+    assert np.nanmedian(a[16]) > np.nanmedian(a[9])  # a growing tumour does swell
+
+
 @pytest.mark.parametrize(
     "route", ["intratumoural in 0.1 mL", "peritumoural in 0.1 mL at 1 mm", "intravenous in 0.1 mL"]
 )

@@ -24,7 +24,10 @@ LESION: tuple[Variable, ...] = (
     Variable("viable_cells_loss", "cells", "living tumour cells of the antigen-loss clone"),
     Variable("dead_volume", "mm3", "solids of dead tumour cells not yet cleared"),
     Variable("fluid_volume", "mm3", "interstitial (or cavity) fluid"),
-    Variable("oedema_fraction", "1", "fluid above the lesion's own pre-dose share (dead tissue set aside) / caliper volume"),
+    Variable(
+        "oedema_fraction", "1",
+        "fluid above the lesion's own share before any arm was treated (dead tissue set aside) / caliper volume",
+    ),
     Variable("necrotic_fraction", "1", "dead solids expressed as tissue / (that + viable tissue)"),
     Variable("hypoxic_fraction", "1", "share of viable tissue below 2.5 mmHg"),
     Variable("perfusion", "1", "blood flow per vessel relative to normal, mean over the tumour"),
