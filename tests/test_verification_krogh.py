@@ -90,7 +90,7 @@ def _swollen(fluid_factor: float) -> tuple[float, float, float]:
     cells = 1e8
     solid = cells * line.cell_volume * (1.0 + p.stroma_share)
     fluid = solid * p.tumour_fluid_ratio
-    vessels = 1.6 * p.vessel_density * (solid + fluid)  # well supplied, so that the drop is not cut off by hypoxia
+    vessels = 1.8 * p.vessel_density * (solid + fluid)  # well supplied, so that the drop is not cut off by hypoxia
     volume = solid + fluid * fluid_factor
     x = SimpleNamespace(viable=cells, loss=0.0, host=0.0, vessels=vessels, perfusion=1.0)
     a = SimpleNamespace(core=1.0, cavity=0.0, radius=5.0, vessel_target=1.0)
@@ -114,7 +114,7 @@ def test_swelling_alone_does_not_starve() -> None:
     assert hypoxic < 0.05
     p, _ = record_values(experiment())
     growth = (1.0 + 1.5 * p.tumour_fluid_ratio) / (1.0 + p.tumour_fluid_ratio)
-    radius = 1.0 / np.sqrt(np.pi * 1.6 * p.vessel_density)
+    radius = 1.0 / np.sqrt(np.pi * 1.8 * p.vessel_density)
     exact = oxygen.krogh_drop(1.0 / growth, 1.0, radius * np.sqrt(growth), p.vessel_radius) / oxygen.krogh_drop(
         1.0, 1.0, radius, p.vessel_radius
     )

@@ -202,7 +202,7 @@ def prepare(experiment: Experiment, population: Population, arm: Arm, lesions: t
         held=flags(population, protocol.agents, HOLDING), toxic=flags(population, protocol.agents, TOXIC),
         cores=np.uint64(cores), shells=np.uint64(cores + rims),
         agents=np.uint64(1 + len(protocol.agents)), antigens=np.uint64(weights.shape[1]),
-        patient=float(meta.get("treated_as") == "patient"), baseline=protocol.first_treatment,
+        patient=float(meta.get("treated_as") == "patient"),
     )
     return Setting(experiment, population, arm, lesions, plan, tuple(antigens), weights, accuracy, end)
 

@@ -126,7 +126,6 @@ class Plan(NamedTuple):
     agents: np.uint64
     antigens: np.uint64
     patient: float
-    baseline: float  # h, the first treatment of any arm: until then the tissue of all hosts is at rest
 
 
 KINDS = (

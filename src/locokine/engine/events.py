@@ -121,6 +121,9 @@ def implant(b, plan, l):
         lesion[L.antigen + s] = lost
         lesion[L.danger + s] = lost
         lesion[L.implanted + s] = 1.0
+        # until a first dose finds the tissue as it is, oedema is what exceeds the fluid of tissue at rest
+        ratio = p.tumour_fluid_ratio + cavity * p.cavity_rest_fluid / (cells * q.cell_volume * (1.0 + p.stroma_share))
+        lesion[L.tumour_fluid_share + s] = min(ratio / (1.0 + ratio), 0.99)
         lesion[L.cells + s] = cells
         lesion[L.baseline_cells + s] = cells
 

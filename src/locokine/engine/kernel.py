@@ -181,8 +181,6 @@ def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, 
             continue
         tissue_pass.exchange_pass(b.tissue[l], plan.shells, b.body, b.host, b.line[l])
         shells.place_shells(b.tissue[l], b.lesion[l], plan.shells, plan.cores, b.scratch[0])
-        if time <= plan.baseline:  # hosts that are never treated are compared with themselves on the same day as the others
-            remember_rest(b, plan, l)
         if at >= 0:
             report_pass.report_lesion(b, plan, l, b.report_lesion)
             for s in range(W):

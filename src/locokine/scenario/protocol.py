@@ -180,8 +180,3 @@ class Protocol:
     rechallenge: Rechallenge | None = None
     switches: dict[str, bool] = field(default_factory=dict)
 
-    @property
-    def first_treatment(self) -> float:
-        """When the first dose or act of any arm is due, h; infinite where nobody is treated."""
-        return min((item.time for arm in self.arms for item in (*arm.doses, *arm.acts)), default=float("inf"))
-
