@@ -26,7 +26,7 @@ LESION: tuple[Variable, ...] = (
     Variable("fluid_volume", "mm3", "interstitial (or cavity) fluid"),
     Variable(
         "oedema_fraction", "1",
-        "fluid above that at rest, from a first dose on above the lesion's own before it (dead tissue set aside) / caliper volume",
+        "fluid above that at rest, from a first dose on above its own before it (dead tissue set aside) / caliper volume",
     ),
     Variable("necrotic_fraction", "1", "dead solids expressed as tissue / (that + viable tissue)"),
     Variable("hypoxic_fraction", "1", "share of viable tissue below 2.5 mmHg"),
