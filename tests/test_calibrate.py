@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from locokine.cli.main import main
 from locokine.errors import InputError
@@ -22,7 +23,7 @@ from locokine.inference.draws import read_posterior
 from locokine.inference.ledger import FILE as LEDGER
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import candidates
-from locokine.inference.recovery import observed, recover
+from locokine.inference.recovery import observed, recover, spread_out
 from locokine.inference.rows import Reading, target, targets
 from locokine.parameters.library import load_library
 from small_calibration import SMALL, known
@@ -100,6 +101,16 @@ def test_a_calibration_recovers_what_was_put_in() -> None:
     told = found.informs[at[NAMES[0]]]
     assert list(goals)[int(told.argmax())] in ("M0", "M1", "M4", "C1")
     assert told.min() >= 0.0
+
+
+def test_truths_cover_the_prior_evenly() -> None:
+    """One truth in each of as many equal parts of the prior, and coordinates not in the same order."""
+    z = spread_out(["a", "b"], 12, 1)
+    low = ndtr(-LIMIT)
+    parts = np.floor((ndtr(z) - low) / (1.0 - 2.0 * low) * 12).astype(int)
+    for column in parts.T:
+        assert sorted(column) == list(range(12))
+    assert not np.array_equal(parts[:, 0], parts[:, 1])
 
 
 def test_ranks_of_the_truth_are_uniform() -> None:
