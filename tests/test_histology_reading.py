@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,6 +84,19 @@ def test_reading_holds_where_hardly_any_tumour_lives(small_result: Result) -> No
     seen, true = readback.read_back(made, 2, (150, 60)), readback.drawn_from(made)
     assert true["necrotic_area"] > 0.7
     assert [text for text in within(seen, true) if text.startswith(("oedema", "interstitial"))] == []
+
+
+def test_reading_holds_in_a_cavity(examples: Path) -> None:
+    """Fluid between floating cells: as in solid tissue (0.05) while few of them are dead, then up to 0.15 too low."""
+    from locokine import api
+
+    result = api.run(api.load(examples / "ascites_sl2.yaml", subjects=2), report=False)
+    for arm, day, allowed in (("untreated", 9.0, 0.05), ("untreated", 11.0, 0.05), ("intraperitoneal", 13.0, 0.15)):
+        made = slide.scene_of(read_state(result, arm, 1, day), window=(0.0, 0.0, 1500.0, 1500.0))
+        seen, true = readback.read_back(made, 2, (20, 6)), readback.drawn_from(made)
+        assert true["interstitial_fraction"] > 0.6
+        assert abs(seen["interstitial_fraction"] - true["interstitial_fraction"]) < allowed, (arm, day)
+        assert seen["vessel_density"] == true["vessel_density"] == 0.0
 
 
 def test_reading_notices_a_different_slide() -> None:

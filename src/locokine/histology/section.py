@@ -184,7 +184,8 @@ def _compartments(state: TissueState) -> dict[str, NDArray[np.float64]]:
 
     A dead cell keeps its place until it is cleared: dead solids hold `dead_fluid_ratio` of fluid, so that they take
     dead (1 + ratio) of the volume, unless what lives and is solid leaves less. The rest of the fluid lies between the living.
-    Erythrocytes lie in both, as densely: what they take of the dead is room for fluid among the living.
+    Erythrocytes lie in both, as densely: what they take of the dead is room for fluid among the living. In a cavity the dead
+    float among the living, each as large as it was: what water it holds is not fluid between cells.
     """
     p, f = state.parameters, state.fields
     dead = np.where(state.core, np.nan_to_num(f["dead_fraction"]), 0.0)
@@ -197,9 +198,12 @@ def _compartments(state: TissueState) -> dict[str, NDArray[np.float64]]:
         necrotic = np.zeros_like(dead)  # dead cells float among the living
     necrotic = np.clip(necrotic, 0.0, 0.995)
     alive = 1.0 - necrotic
+    floating = dead / p["dead_solid_share"] if state.geometry == "cavity" else np.where(necrotic > 0.0, 0.0, dead)
     held = np.maximum(necrotic * (1.0 - blood) - dead, 0.0)
+    if state.geometry == "cavity":
+        held = floating - dead
     between = np.clip(fluid - held, 0.0, None) / alive
-    solid = (cells + stroma + np.where(necrotic > 0.0, 0.0, dead)) / alive + blood
+    solid = (cells + stroma + floating) / alive + blood
     share = between / np.maximum(between + solid, 1e-9)
     made = {name: np.nan_to_num(values) for name, values in f.items()}
     made["necrotic_area"] = necrotic
