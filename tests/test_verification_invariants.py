@@ -12,6 +12,7 @@ import pytest
 
 from locokine.engine.run import ArmRun
 from locokine.parameters.library import load_library
+from locokine.scenario.experiment import Experiment
 from locokine.scenario.protocol import Dose
 from reference import (
     ASCITES,
@@ -115,14 +116,16 @@ def test_zero_dose_is_the_vehicle_without_volume() -> None:
         assert _unlike(zero, vehicle) == []
 
 
+def beside_doses_of_nothing(**options: Any) -> Experiment:
+    """An untreated arm, and one that gets five doses of a vehicle without volume from day 10 on."""
+    made = experiment(agents=["vehicle"], subjects=16, follow_up="16 days", **options)
+    doses = [Dose(240.0 + 24.0 * i, "vehicle", 0.0, "intratumoural", volume=0.0) for i in range(5)]
+    return with_doses(made, untreated=[], vehicle=doses)
+
+
 def test_doses_of_nothing_are_no_treatment() -> None:
     """Empty doses refine the grid and do nothing else: the median host's volume within 1 % of the untreated arm."""
-    made = experiment(agents=["vehicle"], subjects=16, follow_up="16 days")
-    made = with_doses(
-        made,
-        untreated=[],
-        vehicle=[Dose(240.0 + 24.0 * i, "vehicle", 0.0, "intratumoural", volume=0.0) for i in range(5)],
-    )
+    made = beside_doses_of_nothing()
     i = LESION_AT["tumour_volume"]
     a, b = simulate(made, "untreated").daily_lesion[i, 0], simulate(made, "vehicle").daily_lesion[i, 0]
     worst = np.nanmax(np.abs(b / a - 1.0), axis=0)
@@ -136,12 +139,7 @@ def test_untreated_hosts_have_no_oedema_that_nothing_has_not(geometry: str) -> N
     Those are compared with their tissue before the first dose, which pressure has stretched by some hundredths of its volume.
     (Untreated tissue was once compared with nothing: all its fluid, 0.25 and more, was oedema.)
     """
-    made = experiment(agents=["vehicle"], subjects=16, follow_up="16 days", geometry=geometry, shells=6, rim_shells=2)
-    made = with_doses(
-        made,
-        untreated=[],
-        vehicle=[Dose(240.0 + 24.0 * i, "vehicle", 0.0, "intratumoural", volume=0.0) for i in range(5)],
-    )
+    made = beside_doses_of_nothing(geometry=geometry, shells=6, rim_shells=2)
     i = LESION_AT["oedema_fraction"]
     a, b = simulate(made, "untreated").daily_lesion[i, 0], simulate(made, "vehicle").daily_lesion[i, 0]
     np.testing.assert_allclose(np.nanmedian(a, axis=1), np.nanmedian(b, axis=1), atol=0.1)

@@ -353,10 +353,8 @@ def assess(result: Result, criteria: Criteria | None = None) -> Outcome:
 Result.register_outcome(assess)
 
 
-def write_report(
-    result: Result, experiment: Experiment | None, directory: str | Path, *, anew: bool = False, slides: bool = False
-) -> Path:
-    """Write `report.html` and the figures of a result into its folder.
+def write_report(result: Result, experiment: Experiment | None, directory: str | Path, *, slides: bool = False) -> Path:
+    """Write `report.html` and the figures of a result into its folder; a report newer than the result stays as it is.
 
     Parameters
     ----------
@@ -364,10 +362,8 @@ def write_report(
         What happened, and what was asked (None: read from the scenario stored with the result).
     directory
         Folder of the result.
-    anew
-        Write even if there is a report that is newer than the result.
     slides
-        Write it, anew, with a plate of virtual slides (half a minute).
+        Write it in any case, with a plate of virtual slides (half a minute).
 
     Returns
     -------
@@ -376,7 +372,7 @@ def write_report(
     """
     folder = Path(directory)
     page, manifest = folder / REPORT, folder / "manifest.json"
-    if not (anew or slides) and page.exists() and manifest.exists() and page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns:
+    if not slides and page.exists() and manifest.exists() and page.stat().st_mtime_ns >= manifest.stat().st_mtime_ns:
         return page
     from locokine.report.build import write_report as write
     from locokine.report.figures import save_all

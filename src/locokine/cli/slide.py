@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -120,8 +121,10 @@ def _window(text: str | None) -> tuple[float, float, float, float] | None:
 
 
 def _text(value: float, unit: str) -> str:
-    if value != value:
-        return "–"
+    from locokine.report.tables import NONE
+
+    if isnan(value):
+        return NONE
     return f"{100.0 * value:.1f} %" if unit == "1" else f"{value:.1f}"
 
 

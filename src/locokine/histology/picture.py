@@ -76,9 +76,10 @@ def spots(scene: Scene, stain: Stain) -> dict[int, tuple[float, float]]:
         at = np.unravel_index(int(np.argmin(np.where(where, cost, np.inf))), cost.shape)
         return float(s.x0 + PITCH * (at[1] + 0.5)), float(s.y0 + PITCH * (at[0] + 0.5))
 
-    where = tumour if _mixed(scene, stain, 10)[tumour].any() else s.inside(*(t for t in Tissue if t != Tissue.GLASS))
-    if stain.markers and _mixed(scene, stain, 10)[where].any():
-        mid = best(-_mixed(scene, stain, 10), where)
+    mixed = _mixed(scene, stain, 10)
+    where = tumour if mixed[tumour].any() else s.inside(*(t for t in Tissue if t != Tissue.GLASS))
+    if mixed[where].any():
+        mid = best(-mixed, where)
         half = 0.5 * np.array(SIZE) * (pixel_of(10) - pixel_of(40))  # the smaller field lies in the larger one
         inside = where & (np.abs(x - mid[0]) <= half[0]) & (np.abs(y - mid[1]) <= half[1])
         low = best(np.abs(s.depth + 0.25 * edge) + 0.5 * np.hypot(x - mid[0], y - mid[1]))

@@ -194,14 +194,12 @@ def _compartments(state: TissueState) -> dict[str, NDArray[np.float64]]:
     blood = np.nan_to_num(f["erythrocyte_fraction"])
     stroma = np.clip(1.0 - cells - dead - fluid - blood, 0.0, 1.0)
     necrotic = np.minimum(dead * (1.0 + p["dead_fluid_ratio"]), np.maximum(1.0 - (cells + stroma + blood) / 0.9, dead))
-    if state.geometry == "cavity":
-        necrotic = np.zeros_like(dead)  # dead cells float among the living
     necrotic = np.clip(necrotic, 0.0, 0.995)
-    alive = 1.0 - necrotic
-    floating = dead / p["dead_solid_share"] if state.geometry == "cavity" else np.where(necrotic > 0.0, 0.0, dead)
-    held = np.maximum(necrotic * (1.0 - blood) - dead, 0.0)
+    held, floating = np.maximum(necrotic * (1.0 - blood) - dead, 0.0), np.where(necrotic > 0.0, 0.0, dead)
     if state.geometry == "cavity":
+        necrotic, floating = np.zeros_like(dead), dead / p["dead_solid_share"]
         held = floating - dead
+    alive = 1.0 - necrotic
     between = np.clip(fluid - held, 0.0, None) / alive
     solid = (cells + stroma + floating) / alive + blood
     share = between / np.maximum(between + solid, 1e-9)

@@ -147,10 +147,9 @@ class Experiment:
     @property
     def host_weight_kg(self) -> float:
         """Median mass of the host, kg."""
-        records = self.records()
-        for name in WEIGHT_NAMES:
-            if name in records:
-                return records[name].value
+        weight = weight_of(self.records())
+        if weight is not None:
+            return weight
         raise InputError(
             f"hosts.{self.host}", "the host has no mass", f"add a parameter called {WEIGHT_NAMES[0]} in kg"
         )
@@ -312,6 +311,11 @@ def agent_units(entry: Entry, records: Mapping[str, Record] | None = None) -> Ag
     return AgentUnits(found[MOLAR_MASS].value / unit_factor("kDa"), fmol_per_iu, inert, entry.meta.get("particles") is True)
 
 
+def weight_of(records: Mapping[str, Record]) -> float | None:
+    """Median mass of the host with these records, kg; None where none of them says."""
+    return next((records[name].value for name in WEIGHT_NAMES if name in records), None)
+
+
 def body_surface(entry: Entry, records: Mapping[str, Record] | None = None) -> float | None:
     """Return the body surface per body mass of a host of median weight, m²/kg.
 
@@ -332,7 +336,7 @@ def body_surface(entry: Entry, records: Mapping[str, Record] | None = None) -> f
     """
     stated = entry.meta.get("surface")
     found = entry.records if records is None else records
-    weight = next((found[name].value for name in WEIGHT_NAMES if name in found), None)
+    weight = weight_of(found)
     if stated is None or weight is None:
         return None
     place = f"hosts.{entry.name}, meta.surface"

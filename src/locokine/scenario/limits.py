@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isnan
 
 from locokine.errors import InputError
-from locokine.scenario.experiment import WEIGHT_NAMES, Experiment
+from locokine.scenario.experiment import Experiment, weight_of
 from locokine.scenario.protocol import Dose, LesionPlan
 from locokine.scenario.validate import Where
 
@@ -36,8 +36,7 @@ def check_limits(experiment: Experiment, where: Where, places: dict[str, tuple[s
     """
     protocol = experiment.protocol
     _lasting(protocol.follow_up, where.place("follow-up"))
-    records = experiment.library.hosts[experiment.host].records
-    weight = next((records[name].value for name in WEIGHT_NAMES if name in records), None)
+    weight = weight_of(experiment.library.hosts[experiment.host].records)
     challenge = protocol.rechallenge
     if challenge is not None:
         _lasting(24.0 * challenge.observe, where.place("rechallenge", "observe"))
