@@ -7,7 +7,7 @@ import pytest
 
 from locokine.engine.grid import Accuracy
 from locokine.scenario.protocol import Dose
-from reference import BODY_AT, FLANK, SKIN, WIDTH, Opened, experiment, open_run, simulate, with_doses
+from reference import BODY_AT, FLANK, PLACE_AT, SKIN, WIDTH, Opened, experiment, open_run, simulate, with_doses
 from solutions import TwoCompartments, orders
 
 LATER = {"flank": {**FLANK["flank"], "day": 2}}
@@ -103,6 +103,23 @@ def test_local_and_intravenous_areas_have_the_ratio_of_their_bioavailabilities()
     ratio = local.exposure[-1, 1, 1] / iv.exposure[-1, 1, 1]
     f = (local.reached_plasma[1] / local.dosed[1]) / (iv.reached_plasma[1] / iv.dosed[1])
     np.testing.assert_allclose(ratio, f, rtol=1e-5)
+
+
+@pytest.mark.parametrize("volume", ["0.1 mL", "0.02 mL"])
+@pytest.mark.parametrize("geometry", ["well-mixed", "shells"])
+def test_the_node_is_never_more_concentrated_than_what_drains_into_it(geometry: str, volume: str) -> None:
+    """An inert protein into the tumour: lymph of the basin dilutes it, the node's peak stays below that of tumour and rim.
+
+    Nothing is taken up or made of it. With a constant rinse the node held more than twice what was injected.
+    """
+    made = experiment(
+        {"dose": [f"inert_protein 80 pmol intratumoural in {volume} daily days 10-11"]}, follow_up="13 days",
+        agents=["inert_protein"], geometry=geometry,
+    )  # fmt: skip
+    peaks = simulate(made).exposure[:, 1, 0]
+    node = peaks[PLACE_AT["node"]]
+    assert (node > 0.0).all()
+    assert (node < np.maximum(peaks[PLACE_AT["tumour"]], peaks[PLACE_AT["rim"]])).all()
 
 
 def test_units_of_one_dose() -> None:

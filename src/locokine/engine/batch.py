@@ -389,7 +389,7 @@ def make_block(setting: Setting, inputs: dict[str, Array], draws: dict[str, Arra
         potency=zeros(agents, width), antigen_total=zeros(antigens * width), returned=zeros(antigens * width),
         contracted=zeros(antigens * width),
         present=np.zeros(agents, dtype=np.int64), share=zeros(n),
-        tried_tissue=zeros(n * tissue * width), tried_lesion=zeros(len(layout.LESION_FIELDS) * width), flux=zeros(6, width),
+        tried_tissue=zeros(n * tissue * width), tried_lesion=zeros(len(layout.LESION_FIELDS) * width), flux=zeros(7, width),
         scratch=zeros(16, width), report_lesion=zeros(len(LESION), width), report_body=zeros(len(BODY), width),
     )
     fill_agents(setting, block, inputs, columns)

@@ -72,7 +72,7 @@ class Block(NamedTuple):
     share: Array  # (n,) scratch
     tried_tissue: Array  # (n x SHELL) copies of a lesion and its totals to try a step on
     tried_lesion: Array  # (fields x WIDTH)
-    flux: Array  # (6, WIDTH) scratch
+    flux: Array  # (7, WIDTH) scratch
     scratch: Array  # (16, WIDTH)
     report_lesion: Array  # (variables, WIDTH)
     report_body: Array  # (variables, WIDTH)

@@ -62,6 +62,16 @@ def stirred(x, gained, rate, dt):
 
 
 @law
+def node_rinse(p, drained):
+    """Rate in 1/h at which lymph rinses the node: what its basin sends at rest, and what lesions drain (mm³/h).
+
+    An injected or oedematous tumour sends more lymph with its IL-2, so that the node is never more concentrated than what
+    drains into it.
+    """
+    return (p.node_flow + drained) / p.node_volume
+
+
+@law
 def node_loss(p, d, amount, cells):
     """Rate in 1/h at which an agent is lost in the node: degraded, and taken up by `cells` at its present `amount`."""
     taken = d.potency_effector * receptors.uptake_coefficient(cells, p.uptake_most, p.uptake_kd, amount / p.node_volume)
@@ -69,7 +79,7 @@ def node_loss(p, d, amount, cells):
 
 
 @loop
-def predict_plasma(pools, first, plasma, at, host, agent, rate, into_node, cells, open_to, to_blood, to_lymph, dt):
+def predict_plasma(pools, first, plasma, at, host, agent, rate, into_node, cells, open_to, to_blood, to_lymph, drained, dt):
     """Mean plasma concentration over the step if what leaves the lesions stays as it is: what their exchange is given.
 
     A lesion that saw the plasma of the beginning of the step would take up far too much after a bolus. `open_to` (mm³/h)
@@ -79,7 +89,7 @@ def predict_plasma(pools, first, plasma, at, host, agent, rate, into_node, cells
         p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
         cavity = p.peritoneum_survival * (1.0 - decay(p.peritoneum_absorption * dt)) * pools[first + A.peritoneum + s]
         skin = p.subcutis_survival * (1.0 - decay(p.subcutis_absorption * dt)) * pools[first + A.subcutis + s]
-        out, there = p.node_flow / p.node_volume, pools[first + A.node + s]
+        out, there = node_rinse(p, drained[s]), pools[first + A.node + s]
         lymph = dt * (to_lymph[s] + into_node[s]) + p.peritoneum_lymph * cavity + p.subcutis_lymph * skin
         _, held = stirred(there, lymph, out + node_loss(p, d, there, cells[s]), dt)
         direct = (1.0 - p.peritoneum_lymph) * cavity + (1.0 - p.subcutis_lymph) * skin
@@ -103,12 +113,12 @@ def lesions_pass(pools, first, ledger, made, blood, lymph, lost, around, dt):
 
 
 @loop
-def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, rate, from_tissue, from_lymph, into_node,
-               cells, entered, ledger, dt):
+def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, rate, from_tissue, from_lymph, drained,
+               into_node, cells, entered, ledger, dt):
     """Advance one agent outside the lesions: depots → node and plasma ⇄ periphery, clearance.
 
-    `from_tissue` and `from_lymph` are what the lesions gave to blood and lymph in this step (amounts), `into_node` what
-    the `cells` of the node made per h (they take it up as well), `rate` an infusion into the plasma (amount per h).
+    `from_tissue` and `from_lymph` are what the lesions gave to blood and lymph in this step (amounts), `drained` the lymph
+    that carries it (mm³/h), `into_node` what the `cells` of the node made per h (they take it up as well), `rate` an infusion into the plasma (amount per h).
     `entered` collects what reached plasma. The agent's pools begin at `first`, its concentrations at `at`.
     """
     for s in range(W):
@@ -125,7 +135,7 @@ def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, ra
         direct = direct + (1.0 - p.subcutis_lymph) * survives_skin * gone + rate[s] * dt
         # node: stirred volume rinsed by lymph
         there = pools[first + A.node + s]
-        out = p.node_flow / p.node_volume
+        out = node_rinse(p, drained[s])
         lost = node_loss(p, d, there, cells[s])
         here, mean = stirred(there, lymph, out + lost, dt)
         pools[first + A.node + s] = here

@@ -78,7 +78,9 @@ def fill_scratch(b):
 @part
 def fine_step(b, plan, time, h, weight, present):
     """Solutes in lesions, node and plasma over one fine step."""
-    blood, lymph, lost, made, around, cells = b.flux[0], b.flux[1], b.flux[2], b.flux[3], b.flux[4], b.flux[5]
+    blood, lymph, lost, made, around, cells, drained = (
+        b.flux[0], b.flux[1], b.flux[2], b.flux[3], b.flux[4], b.flux[5], b.flux[6]
+    )
     for g in range(plan.agents):
         if present[g] == 0:
             continue
@@ -88,14 +90,16 @@ def fine_step(b, plan, time, h, weight, present):
             lost[s] = 0.0
             made[s] = 0.0
             around[s] = 0.0
+            drained[s] = 0.0
         if g == 0:
             body_pass.node_cells(b.node, b.body, b.host, plan.antigens, cells, made, 0.5 * h / weight)
         ledger = b.ledger[g]
         for l in range(b.tissue.shape[0]):
             if time >= plan.implant_time[l]:
-                tissue_pass.outflow_pass(b.solute[l], g * plan.shells * SOL, plan.shells, lost, blood, lymph)
+                tissue_pass.outflow_pass(b.solute[l], g * plan.shells * SOL, plan.shells, lost, blood, lymph,
+                                         drained)
         body_pass.predict_plasma(b.pools, g * POOLS, b.plasma, g * W, b.host, b.agent[g], b.rate[g], made, cells, lost, blood,
-                                 lymph, h)
+                                 lymph, drained, h)
         for s in range(W):
             blood[s] = 0.0
             lymph[s] = 0.0
@@ -115,7 +119,7 @@ def fine_step(b, plan, time, h, weight, present):
             held.release_pools(b.pools, g * POOLS, b.agent[g], h)
         body_pass.lesions_pass(b.pools, g * POOLS, ledger, made, blood, lymph, lost, around, h)
         body_pass.pools_pass(b.pools, g * POOLS, b.plasma, b.mean_plasma, b.mean_node, g * W, b.host, b.agent[g],
-                             b.rate[g], blood, lymph, made, cells, b.entered[g], ledger, h)
+                             b.rate[g], blood, lymph, drained, made, cells, b.entered[g], ledger, h)
     for l in range(b.tissue.shape[0]):
         if time >= plan.implant_time[l]:
             tissue_pass.drive_pass(b.tissue[l], b.solute[l], plan.agents, plan.shells, b.agent, b.host, weight)

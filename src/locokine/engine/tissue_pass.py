@@ -102,8 +102,8 @@ def uptake_pass(w, solute, first, n, agent, host):
 
 
 @loop
-def outflow_pass(solute, first, n, open_to, to_blood, to_lymph):
-    """Add up how a lesion's exchange with blood and lymph stands now: clearance (mm³/h), and amounts per h that leave."""
+def outflow_pass(solute, first, n, open_to, to_blood, to_lymph, drained):
+    """Add up how a lesion's exchange with blood and lymph stands now: clearance (mm³/h), amounts per h that leave, lymph (mm³/h)."""
     for k in range(n):
         q = first + k * SOL
         for s in range(W):
@@ -111,6 +111,7 @@ def outflow_pass(solute, first, n, open_to, to_blood, to_lymph):
             open_to[s] += solute[q + S.blood + s]
             to_blood[s] += solute[q + S.blood + s] * c
             to_lymph[s] += solute[q + S.drain + s] * c
+            drained[s] += solute[q + S.drain + s]
 
 
 @loop
