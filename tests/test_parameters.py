@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import small_library
+from locokine.cli.parameters import explanation
 from locokine.errors import InputError
 from locokine.parameters import Library, load_library
 from locokine.parameters.bibliography import parse_bibliography
 from locokine.parameters.library import BUILTIN, SCOPES
 from locokine.parameters.reading import Block, Items, read_yaml, suggest
 from locokine.parameters.records import DISTRIBUTIONS, STATUSES
+from locokine.units import parse_quantity
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +163,69 @@ def test_another_central_value_keeps_the_width_of_the_range(library: Library) ->
         record.with_value(2000.0, "x")
 
 
+# --- the value before any fit ---
+
+
+def with_prior(folder: Path, prior: str, **changed: str) -> Library:
+    laws = small_library.LAWS.replace("value: 15 nM", f"value: 15 nM\n    prior: {prior}")
+    return load_library([small_library.write(folder, laws=laws, **changed)], builtin=False)
+
+
+def test_a_prior_has_the_unit_of_its_value_and_is_the_value_where_none_is_stated(tmp_path: Path, library: Library) -> None:
+    assert with_prior(tmp_path, "0.006 uM").laws.records["opening_ec50"].prior == pytest.approx(6.0)
+    plain = library.laws.records["opening_ec50"]
+    assert (plain.prior, plain.prior_text()) == (plain.value, "")
+
+
+def test_the_prior_of_a_number_is_a_number(tmp_path: Path) -> None:
+    laws = small_library.LAWS.replace('value: 0.2, unit: "1"', 'value: 0.2, unit: "1", prior: 0.3')
+    share = load_library([small_library.write(tmp_path, laws=laws)], builtin=False).laws.records["share"]
+    assert (share.value, share.prior, share.prior_text()) == (0.2, 0.3, "0.3")
+
+
+@pytest.mark.parametrize(
+    ("prior", "told"),
+    [
+        ("60 nM", "opening_ec50.prior: the prior 60 nM is outside the range 1 nM to 40 nM; state the value before any fit"),
+        ("0.5 nM", "the prior 0.5 nM is outside the range"),
+        ("-3 nM", "the prior -3 nM is outside the range"),
+        ("6", "'6' has no unit"),
+        ("6 h", "'6 h' is not a quantity in nM"),
+    ],
+)
+def test_a_prior_that_makes_no_sense_is_refused(tmp_path: Path, prior: str, told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_prior(tmp_path, prior)
+    assert told in str(caught.value)
+    assert "line 4" in str(caught.value)
+
+
+def test_a_record_with_its_own_value_has_not_the_prior_below(tmp_path: Path) -> None:
+    made = with_prior(tmp_path, "30 nM")
+    assert made.hosts["pygmy_shrew"].law_overrides["opening_ec50"].prior == 5.0  # below, 30 nM lay outside its range
+    stated = "{value: 5 nM, range: [1 nM, 10 nM], status: measured, source: [roe1990]}"
+    hosts = small_library.HOSTS.replace(stated, "{between: 0.5}")
+    spread_only = with_prior(tmp_path / "b", "30 nM", hosts=hosts).hosts["pygmy_shrew"].law_overrides["opening_ec50"]
+    assert (spread_only.value, spread_only.prior, spread_only.between) == (15.0, 30.0, 0.5)
+
+
+def test_no_prediction_and_no_digest_depends_on_a_prior(tmp_path: Path, library: Library) -> None:
+    assert with_prior(tmp_path, "6 nM").digest == library.digest
+
+
+def test_another_central_value_leaves_the_prior_or_moves_it_with_the_range(tmp_path: Path) -> None:
+    record = with_prior(tmp_path, "6 nM").laws.records["opening_ec50"]
+    inside, outside = record.with_value(20.0, "x"), record.with_value(150.0, "x")
+    assert (inside.low, inside.prior, inside.high) == (1.0, 6.0, 40.0)
+    assert (outside.low, outside.prior, outside.high) == pytest.approx((10.0, 60.0, 400.0))
+
+
+def test_another_central_value_of_a_share_keeps_the_prior_in_its_range(tmp_path: Path) -> None:
+    laws = small_library.LAWS.replace('value: 0.2, unit: "1"', 'value: 0.2, unit: "1", prior: 0.39')
+    moved = load_library([small_library.write(tmp_path, laws=laws)], builtin=False).laws.records["share"].with_value(0.95, "x")
+    assert moved.low <= moved.prior <= moved.high <= 1.0
+
+
 # --- the library that ships ---
 
 
@@ -173,10 +238,53 @@ def test_the_shipped_library_is_complete() -> None:
         assert record.distribution in DISTRIBUTIONS
         assert record.status in STATUSES
         assert record.low <= record.value <= record.high
+        assert record.low <= record.prior <= record.high
         assert record.physical_low <= record.value <= record.physical_high
         assert record.source or record.status == "assumed"
         assert record.note, f"{record.scope}.{record.name} says nothing about itself"
     assert library.cite(records)
+
+
+def test_what_was_fitted_remembers_where_it_began() -> None:
+    """Inside its range, with width on either side; nothing measured or derived has a prior of its own."""
+    for record in load_library().records():
+        assert (record.prior != record.value) or record.status != "calibrated", f"{record.scope}.{record.name}"
+        if record.prior != record.value:
+            assert record.status in ("assumed", "calibrated")
+            assert record.low < record.prior < record.high
+        spreads = record.spreads()
+        assert all(one.low < one.prior < one.high for one in spreads)
+        if record.spread is not None and record.spread.status == "calibrated":
+            assert any(one.prior != one.value for one in spreads), f"{record.scope}.{record.name}"
+
+
+BY_HAND_BEFORE = {"thrombotic_on", "treg_weight", "division_without", "systemic_leak_half", "tissue_degradation"}
+"""Their note names a value that was chosen by hand before the fit (docs/model/chosen_by_hand.md)."""
+
+
+def test_notes_and_priors_tell_the_same_story() -> None:
+    """A note that says "0.3 before (assumed)" names the prior, unless that had been moved by hand."""
+    told = 0
+    for record in load_library().records():
+        before = re.search(r"; ([^;]*) before \(assumed\)", record.note)
+        if before and record.name not in BY_HAND_BEFORE:
+            assert parse_quantity(before[1], record.unit, record.name, minimum=None) == pytest.approx(record.prior, rel=1e-3)
+            told += 1
+        for one in record.spreads():
+            part = one.name.partition(".")[2]
+            moved = re.search(rf"{part} fitted to [^;]*; ([\d.]+) before \(assumed\)", one.note)
+            if moved and record.scope != "lines.melanoma_visceral":  # by hand before, 0.6
+                assert float(moved[1]) == one.prior
+                told += 1
+    assert told > 30
+
+
+def test_a_prior_is_shown_where_it_is_not_the_value() -> None:
+    library = load_library()
+    assert "  prior             15 nM, the value before any fit" in explanation(library.laws.records["direct_ec50"], library)
+    assert "\n  prior " not in explanation(library.laws.records["bleeding_rate"], library)
+    patients = library.lines["melanoma_visceral"].records["immunogenicity"]
+    assert "90 % range 0.5 to 2, prior between 0.6;" in explanation(patients, library)
 
 
 def test_every_reference_that_ships_is_used() -> None:

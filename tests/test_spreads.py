@@ -147,6 +147,9 @@ def test_a_fitted_spread_is_written_and_nothing_else_changes(tmp_path: Path) -> 
         ("spread: {between: [0.15, 1.2], status: assumed", "spread: {between: [0.15, 1.2]", "unknown status 'None'"),
         ("spread: {between: [0.15, 1.2]", "within: 0.3, spread: {between: [0.15, 1.2]", "only values of a line can differ"),
         ("spread: {between: [0.15, 1.2]", "spread: {betwen: [0.15, 1.2]", "is not the uncertainty of a spread"),
+        ("spread: {between: [0.15, 1.2]", "spread: {prior_between: 2, between: [0.15, 1.2]", "the prior '2' of between"),
+        ("spread: {between: [0.15, 1.2]", "spread: {prior_between: much, between: [0.15, 1.2]", "the prior 'much' of between"),
+        ("spread: {between: [0.15, 1.2]", "spread: {prior_within: 0.2, between: [0.15, 1.2]", "the prior '0.2' of within"),
     ],
 )
 def test_a_spread_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
@@ -160,6 +163,19 @@ def test_a_spread_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: 
     path.write_text(head + found + tail.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=problem):
         load_library([folder], builtin=False)
+
+
+def test_a_spread_has_the_prior_that_its_record_states_and_the_digest_does_not_follow_it(tmp_path: Path) -> None:
+    priors = {one.name: one.prior for one in LIBRARY.lines["melanoma_skin"].records["loss_share"].spreads()}
+    assert priors == {"loss_share.between": 1.5, "loss_share.within": 0.3}
+    assert [one.prior for one in LIBRARY.hosts["human"].records["precursors"].spreads()] == [0.3]  # none stated: the value
+    folder = tmp_path / "library"
+    shutil.copytree(BUILTIN, folder)
+    path = folder / "lines.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("prior_between: 1.5", "prior_between: 1.4"), encoding="utf-8")
+    made = load_library([folder], builtin=False)
+    assert made.lines["melanoma_skin"].records["loss_share"].spreads()[0].prior == 1.4
+    assert made.digest == load_library([BUILTIN], builtin=False).digest
 
 
 def test_a_library_keeps_what_is_required_and_a_leaking_cavity_does_not() -> None:

@@ -13,7 +13,8 @@ HEAD = "| name | value | 90 % range | between | status | source | note |\n|---|-
 INTRODUCTION = """# Parameters
 
 Written by `make docs` from the library; do not edit. The value is the median (log-normal, logit) or mean (normal); the range
-covers 90 % of what is believed about it; *between* is the spread between subjects (standard deviation of the logarithm, of the
+covers 90 % of what is believed about it, with the *prior* as median where that is not the value (the value before any fit or
+move by hand towards outcomes); *between* is the spread between subjects (standard deviation of the logarithm, of the
 value relative to the mean, or of the logit). Status: *measured*, *derived* from measured values, *calibrated* to experiments, or
 *assumed*. `locokine parameters explain NAME` shows one of them with its references.
 """
@@ -30,12 +31,16 @@ def row(record: Record) -> str:
         spread = "fixed"
     else:
         spread = " to ".join(format_quantity(limit, record.unit, 4) for limit in (record.low, record.high))
+        spread += f", prior {record.prior_text()}" if record.prior_text() else ""
     source = ", ".join(f"[{key}](#{key})" for key in record.source)
     between = f"{record.between:g}" if record.between else ""
+    first = {item.name.partition(".")[2]: f", prior {item.prior:g}" for item in record.spreads() if item.prior_text()}
     if record.spread is not None:
-        between += f" ({record.spread.between[0]:g} to {record.spread.between[1]:g}, {record.spread.status})"
+        low, high = record.spread.between
+        between += f" ({low:g} to {high:g}{first.get('between', '')}, {record.spread.status})"
     if record.within:
-        between += f", {100 * record.within:g} % of the variance within a subject"
+        within = f" (prior {100 * record.spread.prior[1]:g} %)" if record.spread and "within" in first else ""
+        between += f", {100 * record.within:g} %{within} of the variance within a subject"
     cells = (f"`{record.name}`", record.text(), spread, between, record.status, source, record.note)
     return "| " + " | ".join(cell(text) for text in cells) + " |"
 

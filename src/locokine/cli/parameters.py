@@ -174,11 +174,14 @@ def explanation(record: Record, library: Library) -> str:
     known = record.spread
     if known is not None:
         words = f"{known.between[0]:g} to {known.between[1]:g}" if known.between[1] else "not in question"
-        spread += f" ({known.status}; 90 % range {words}{'; ' + known.note if known.note else ''})"
+        moved = [item for item in record.spreads() if item.prior_text()]
+        first = "".join(f", prior {item.name.partition('.')[2]} {item.prior_text()}" for item in moved)
+        spread += f" ({known.status}; 90 % range {words}{first}{'; ' + known.note if known.note else ''})"
     lines = [
         f"{record.name} ({record.scope}) = {record.text()}",
         f"  {record.note}" if record.note else "",
         f"  90 % range        {_range(record)}",
+        f"  prior             {record.prior_text()}, the value before any fit or move by hand" if record.prior_text() else "",
         f"  between subjects  {spread}",
         f"  between lesions   {100 * record.within:g} % of that variance" if record.within else "",
         f"  status            {record.status}",

@@ -20,7 +20,7 @@ from locokine.errors import InputError
 from locokine.parameters.bibliography import Bibliography, read_bibliography
 from locokine.parameters.meta import Datum, read_meta
 from locokine.parameters.reading import Block, at_line, plain, read_file, read_yaml, suggest
-from locokine.parameters.records import Record, build_record, check_fields, merge
+from locokine.parameters.records import OF_ONE_VALUE, Record, build_record, check_fields, merge
 from locokine.units import dimension_of, split_quantity
 
 SCOPES = ("laws", "hosts", "lines", "agents")
@@ -120,18 +120,18 @@ class Library:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all values and data (not of comments, layout, notes and sources), as hexadecimal text."""
+        """SHA-256 of all values and data (not of comments, layout, notes, sources and priors), as hexadecimal text."""
         content: dict[str, Any] = {}
         for scope in SCOPES:
             for name, entry in self.entries(scope).items():
                 both = (*entry.records.values(), *entry.law_overrides.values())
-                records = [[repr(value) for key, value in vars(record).items() if key not in WORDS] for record in both]
+                records = [[repr(value) for key, value in vars(record).items() if key not in ASIDE] for record in both]
                 content[f"{scope}.{name}"] = [entry.label, plain(entry.meta), records]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-WORDS = ("note", "source")
-"""What a record says about itself in words: another note does not make another library."""
+ASIDE = ("note", "source", "prior")
+"""What no prediction depends on: another note, or the value that a fit began from, does not make another library."""
 
 
 @dataclass
@@ -330,11 +330,7 @@ def _entry(raw: _Raw, scope: str, name: str, lineage: tuple[str, ...], laws: Ent
                 overrides.append(key)
             partial = check_fields(value, file, line, f"{ancestor}.{key}")
             if "value" in partial:
-                lines[key] = {
-                    field: place
-                    for field, place in lines[key].items()
-                    if field not in ("range", "status", "source", "note")
-                }
+                lines[key] = {field: place for field, place in lines[key].items() if field not in OF_ONE_VALUE}
             merged[key] = merge(merged[key], partial)
             lines[key].update({field: (file, number) for field, number in partial.lines.items()})
             homes[key] = (file, line)

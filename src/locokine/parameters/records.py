@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from locokine.errors import InputError
@@ -16,21 +16,29 @@ STRICT = ("lognormal", "logit")
 """Distributions without a 0."""
 STATUSES = ("measured", "derived", "calibrated", "assumed")
 FIELDS = (
-    "value", "unit", "range", "distribution", "between", "within", "spread", "physical", "status", "source", "note", "replaces",
+    "value", "unit", "prior", "range", "distribution", "between", "within", "spread", "physical", "status", "source", "note",
+    "replaces",
 )  # fmt: skip
-SPREAD_FIELDS = ("between", "within", "status", "source", "note")
-"""Of `spread`: the ranges of `between` and `within`, and where they come from."""
+OF_ONE_VALUE = ("prior", "range", "status", "source", "note")
+"""Fields that are said of one value: a record that states another does not take them from the one below."""
+SPREAD_FIELDS = ("between", "prior_between", "within", "prior_within", "status", "source", "note")
+"""Of `spread`: the ranges of `between` and `within`, the medians of their priors, and where they come from."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How surely the spread of a parameter is known: 90 % ranges, (0, 0) where it has none, and where they come from."""
+    """How surely the spread of a parameter is known: 90 % ranges, (0, 0) where it has none, and where they come from.
+
+    `prior` has the medians of the priors of `between` and `within`; no prediction depends on it, so that it is not in the
+    text of which the digest of a library is made.
+    """
 
     between: tuple[float, float] = (0.0, 0.0)
     within: tuple[float, float] = (0.0, 0.0)
     status: str = "assumed"
     source: tuple[str, ...] = ()
     note: str = ""
+    prior: tuple[float, float] = field(default=(0.0, 0.0), repr=False)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,9 @@ class Record:
         Unit as written in the library ("1" for dimensionless).
     low, high
         90 % prior range, internal units.
+    prior
+        Median of the prior, internal units: the value before any fit or move by hand towards outcomes. The value itself
+        where the record states none.
     distribution
         Of prior and of subjects: "lognormal", "normal", "logit" or "fixed".
     between
@@ -75,6 +86,7 @@ class Record:
     unit: str
     low: float
     high: float
+    prior: float
     distribution: str
     between: float
     physical_low: float
@@ -97,19 +109,21 @@ class Record:
         if self.spread is None:
             return []
         found = []
-        for name, value, ends, kind, top in (
-            ("between", self.between, self.spread.between, "lognormal", math.inf),
-            ("within", self.within, self.spread.within, "logit", 1.0),
+        for name, value, ends, prior, kind, top in (
+            ("between", self.between, self.spread.between, self.spread.prior[0], "lognormal", math.inf),
+            ("within", self.within, self.spread.within, self.spread.prior[1], "logit", 1.0),
         ):
             if ends != (0.0, 0.0):
                 found.append(Record(
-                    f"{self.name}.{name}", value, "1", *ends, kind, 0.0, 0.0, top, self.spread.status, self.spread.source,
+                    f"{self.name}.{name}", value, "1", *ends, prior, kind, 0.0, 0.0, top, self.spread.status, self.spread.source,
                     self.spread.note, self.scope,
                 ))
         return found
 
     def with_value(self, value: float, place: str) -> Record:
         """Return this record with another central value; the prior range keeps its width around it if it must move.
+
+        The median of the prior stays where it is, and moves with a range that moves.
 
         Raises
         ------
@@ -121,14 +135,18 @@ class Record:
             return replace(self, value=value)
         if self.distribution == "lognormal":
             shift = value / self.value
-            return replace(self, value=value, low=self.low * shift, high=self.high * shift)
-        low = max(value - (self.value - self.low), self.physical_low)
-        high = min(value + (self.high - self.value), self.physical_high)
-        return replace(self, value=value, low=min(low, value), high=max(high, value))
+            return replace(self, value=value, low=self.low * shift, high=self.high * shift, prior=self.prior * shift)
+        low = min(max(value - (self.value - self.low), self.physical_low), value)
+        high = max(min(value + (self.high - self.value), self.physical_high), value)
+        return replace(self, value=value, low=low, high=high, prior=min(max(self.prior + value - self.value, low), high))
 
     def text(self, digits: int | None = 4) -> str:
         """Return the value with its unit as written in the library."""
         return format_quantity(self.value, self.unit, digits)
+
+    def prior_text(self, digits: int | None = 4) -> str:
+        """Return the median of the prior likewise, nothing where it is the value."""
+        return "" if self.prior == self.value else format_quantity(self.prior, self.unit, digits)
 
 
 def check_physical(record: Record, value: float, place: str) -> None:
@@ -156,12 +174,12 @@ def check_physical(record: Record, value: float, place: str) -> None:
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Lay a partial record over a fuller one.
 
-    A record that states its own value does not take range, status, source or note from the one below: a source that
-    supports one number does not support another.
+    A record that states its own value does not take prior, range, status, source or note from the one below: a source
+    that supports one number does not support another.
     """
     merged = dict(below)
     if "value" in above:
-        for key in ("range", "status", "source", "note"):
+        for key in OF_ONE_VALUE:
             merged.pop(key, None)
     if "between" in above or "within" in above:
         merged.pop("spread", None)
@@ -266,6 +284,21 @@ class _Reader:
             )
         return low, high
 
+    def prior(self, unit: str, value: float, low: float, high: float) -> float:
+        """Median of the prior: as stated, or the value."""
+        stated = self.raw.get("prior")
+        if stated is None:
+            return value
+        prior = self.number("prior", stated, unit)
+        if not low <= prior <= high:
+            ends = " to ".join(format_quantity(end, unit, 6) for end in (low, high))
+            raise InputError(
+                self.place("prior"),
+                f"the prior {stated} is outside the range {ends}",
+                "state the value before any fit, and a range that has both",
+            )
+        return prior
+
     def between(self, distribution: str) -> float:
         value = self.raw.get("between", 0.0)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
@@ -301,6 +334,7 @@ class _Reader:
                 "write e.g. spread: {between: [0.1, 1], status: assumed}",
             )
         ends: dict[str, tuple[float, float]] = {}
+        priors: list[float] = []
         for key, value in (("between", between), ("within", within)):
             pair = raw.get(key, [0.0, 0.0])
             good = isinstance(pair, list) and len(pair) == 2 and all(
@@ -312,13 +346,23 @@ class _Reader:
                     f"write {key}: [low, high] around it, above 0",
                 )
             ends[key] = (float(pair[0]), float(pair[1]))
+            prior = raw.get(f"prior_{key}", value)
+            if isinstance(prior, bool) or not isinstance(prior, (int, float)) or (
+                f"prior_{key}" in raw and not pair[0] <= prior <= pair[1]
+            ):
+                raise InputError(
+                    self.place("spread"), f"the prior '{prior}' of {key} is outside its range, or there is no range",
+                    f"write {key}: [low, high] around it",
+                )
+            priors.append(float(prior))
         status = raw.get("status")
         if status not in STATUSES:
             raise InputError(self.place("spread"), f"unknown status '{status}'", f"one of {', '.join(STATUSES)}")
         source, note = raw.get("source") or [], raw.get("note") or ""
         if not isinstance(source, list) or (not source and status != "assumed"):
             raise InputError(self.place("spread"), f"a {status} spread needs a source", "add source: [key], or status: assumed")
-        return Spread(ends["between"], ends["within"], str(status), tuple(str(key) for key in source), str(note))
+        keys = tuple(str(key) for key in source)
+        return Spread(ends["between"], ends["within"], str(status), keys, str(note), (priors[0], priors[1]))
 
     def source(self, status: str) -> tuple[str, ...]:
         value = self.raw.get("source")
@@ -353,6 +397,7 @@ class _Reader:
             unit,
             low,
             high,
+            self.prior(unit, value, low, high),
             distribution,
             between,
             *physical,

@@ -43,9 +43,11 @@ def parameter_of(key: str) -> str:
 
 
 def inherited_alike(record: Record, library: Library, ancestor: str) -> bool:
-    """Whether an ancestor has the same value and range."""
+    """Whether an ancestor has the same value, range and prior."""
     other = owned(library, ancestor).get(record.name)
-    return other is not None and (other.value, other.low, other.high) == (record.value, record.low, record.high)
+    return other is not None and all(
+        getattr(other, part) == getattr(record, part) for part in ("value", "low", "high", "prior")
+    )
 
 
 def rows_named(experiment: Experiment, owner: str, name: str) -> list[str]:
