@@ -103,7 +103,7 @@ def uptake_pass(w, solute, first, n, agent, host):
 
 @loop
 def outflow_pass(solute, first, n, open_to, to_blood, to_lymph, drained):
-    """Add up how a lesion's exchange with blood and lymph stands now: clearance (mm³/h), amounts per h that leave, lymph (mm³/h)."""
+    """Add up how a lesion's exchange with blood and lymph stands now: clearance and lymph (mm³/h), amounts per h."""
     for k in range(n):
         q = first + k * SOL
         for s in range(W):

@@ -116,6 +116,11 @@ class Study:
     def __post_init__(self) -> None:
         self.goals: dict[str, Target] = {goal.name: goal for goal in targets(self.rows)}
 
+    def library(self, names: Sequence[str]) -> Array:
+        """Coordinates of the library's values; 0 for units."""
+        here = [self.free[name].here if name in self.free else 0.0 for name in names]
+        return np.clip(here, -LIMIT, LIMIT)
+
     @property
     def spreads(self) -> list[str]:
         """Parameters that are spreads: they move from the last stage on, all of them."""
@@ -225,7 +230,7 @@ def run(study: Study) -> Posterior:
     if study.size.corrected and shells:
         study = replace(study, simulate=Corrected(study.simulate, shells))
         points = Points(points.z, corrected(points.found, shells))
-        start = np.stack([np.zeros(len(names)), found.best])
+        start = np.stack([study.library(names), found.best])
         library = found.library
         found = replace(search(study, "corrected", names, start, points, study.size.corrected), library=library)
         shells = in_shells(study, names, found.best)
@@ -397,7 +402,7 @@ def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> A
     goals = list(study.goals.values())
     seen = worth(points.z, goals, [points.found]) + log_posterior(points.z, goals, points.found)
     best = points.z[np.argsort(-seen, kind="stable")[:max(study.size.points - 3, 1)]]
-    first = [np.zeros((1, z.shape[1])), z.mean(axis=0)[None], np.median(z, axis=0)[None], best]
+    first = [study.library(names)[None], z.mean(axis=0)[None], np.median(z, axis=0)[None], best]
     return without_units(names, np.concatenate(first))
 
 
@@ -466,11 +471,12 @@ def proposals(
 
 def put_back(study: Study, names: Sequence[str], best: Array) -> Array:
     """The point with the least moved parameters (or all) put back to the library's values, if that costs less than `WORTH`."""
-    order = np.argsort(np.abs(best), kind="stable")
+    library = study.library(names)
+    order = np.argsort(np.abs(best - library), kind="stable")
     counts = [round(len(best) * share) for share in (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)]
     trials = np.repeat(best[None], len(counts) + 1, axis=0)
     for trial, count in zip(trials, [*counts, len(best)], strict=True):
-        trial[order[:count]] = 0.0
+        trial[order[:count]] = library[order[:count]]
     values = study.judge(names, trials, FINAL)[0]
     return trials[np.flatnonzero(values >= values.max() - WORTH)[-1]]
 

@@ -97,9 +97,15 @@ def prepare(settings: Settings, library: Library | None = None) -> Job:
         "command": "calibrate", "version": __version__, "code": source_hash(), "library": library.digest,
         "evidence": evidence.digest, "schedule": hashlib.sha256(FILE.read_bytes()).hexdigest()[:16],
         "size": {"name": settings.size, **vars(size)}, "rows": [row.name for row in rows], "seed": settings.seed,
-        "claims": settings.claims,
+        "claims": settings.claims, "priors": _priors(free),
     }  # fmt: skip
     return Job(settings, evidence, library, schedule, tuple(rows), left, free, units, facts)
+
+
+def _priors(free: Mapping[str, Free]) -> str:
+    """Digest of the medians of the priors: that of the library knows its values only."""
+    medians = {key: repr(item.record.prior) for key, item in free.items()}
+    return hashlib.sha256(json.dumps(medians, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def free_of(rows: Iterable[Observation], evidence: Evidence, library: Library) -> dict[str, Free]:
@@ -168,7 +174,8 @@ def claims_table(job: Job, study: Study, found: Posterior, draws: int, tell: Tel
 
     moved = [(i, study.free[name]) for i, name in enumerate(found.names) if name in study.free]
     fitted = {item: item.at(found.draws[:, i]) for i, item in moved}
-    point = {item: value_of(item, float(found.point[i]))[0] for i, item in moved if found.point[i] != 0.0}
+    library = study.library(found.names)
+    point = {item: value_of(item, float(found.point[i]))[0] for i, item in moved if found.point[i] != library[i]}
     tell(f"claims in {draws} draws of the prior, and of the posterior")
     common: dict[str, Any] = {"seed": study.seed, "threads": job.settings.threads, "library": job.library}
     before = prior_predictive(draws, **common)

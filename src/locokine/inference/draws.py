@@ -188,7 +188,8 @@ def known_ranges(frees: Sequence[Free], posterior: PosteriorDraws) -> list[Free]
             found.append(item)
             continue
         low, middle, high = (float(x) for x in np.quantile(drawn, (0.05, 0.5, 0.95)))
-        found.append(Free(item.owner, replace(item.record, value=middle, low=low, high=high)) if low < high else item)
+        narrowed = replace(item.record, value=middle, prior=middle, low=low, high=high)
+        found.append(Free(item.owner, narrowed) if low < high else item)
     return found
 
 

@@ -136,6 +136,6 @@ def prior_draws(frees: Sequence[Free], count: int, seed: int) -> Mapping[Free, A
     made = {}
     for free in frees:
         z = ndtri(stream(seed, f"prior:{free.key}", count))
-        z[0] = 0.0
         made[free] = free.at(z)
+        made[free][0] = free.record.value
     return made

@@ -75,7 +75,8 @@ def posterior_table(study: Study, found: Posterior) -> pd.DataFrame:
             return f"{at:+.2f} sd" if item is None else item.text(float(item.at(np.array([at]))[0]))
 
         rows.append({
-            "parameter": name, "status": "study" if item is None else item.record.status, "library": text(0.0),
+            "parameter": name, "status": "study" if item is None else item.record.status,
+            "library": "" if item is None else item.text(item.record.value), "prior_median": text(0.0),
             "range_low": text(-LIMIT), "range_high": text(LIMIT), "point": text(float(found.point[i])),
             "posterior_median": text(float(middle)), "posterior_low": text(float(low)), "posterior_high": text(float(high)),
             "z_point": float(found.point[i]), "z_median": float(middle), "z_sd": float(z.std()),
@@ -144,9 +145,9 @@ def informs_table(study: Study, found: Posterior) -> pd.DataFrame:
 
 def proposals(study: Study, found: Posterior) -> list[dict[str, Any]]:
     """Values for the library: what the best point moves, with the rows that inform it."""
-    goals, out = list(study.goals), []
+    goals, out, library = list(study.goals), [], study.library(found.names)
     for i, name in enumerate(found.names):
-        if name.startswith(UNIT) or found.point[i] == 0.0:
+        if name.startswith(UNIT) or found.point[i] == library[i]:
             continue
         item = study.free[name]
         value, text = value_of(item, float(found.point[i]))
@@ -184,7 +185,8 @@ def scoreboards(
     """The scoreboard of `locokine validate` for the fitted rows: library, best point, posterior draws."""
     point = {
         name: np.array([value_of(study.free[name], float(z))[0]])
-        for name, z in zip(found.names, found.point, strict=True) if not name.startswith(UNIT) and z != 0.0
+        for name, z, here in zip(found.names, found.point, study.library(found.names), strict=True)
+        if not name.startswith(UNIT) and z != here
     }
     everything = {
         name: study.free[name].at(found.draws[:, i]) for i, name in enumerate(found.names) if not name.startswith(UNIT)

@@ -1,8 +1,8 @@
 """Prior of the parameters and populations whose columns are draws of it.
 
-The prior of a record has its value as median and its range as central 90 %: on the record's own scale (logarithm,
-logit, plain) a normal distribution with a standard deviation of its own on either side. Coordinates are standard normal
-numbers `z`, one per free parameter; z = 0 is the library.
+The prior of a record has its `prior`, the value before any fit, as median and its range as central 90 %: on the record's
+own scale (logarithm, logit, plain) a normal distribution with a standard deviation of its own on either side. Coordinates
+are standard normal numbers `z`, one per free parameter; z = 0 is the median of the prior, `Free.here` the library.
 
 One engine column is one subject of one draw: thousands of draws run as one population. All draws share their subjects,
 that is, the uniform numbers that place a subject within the spread between subjects.
@@ -75,6 +75,11 @@ class Free:
         width = above if distance > 0.0 else below
         return distance / width if width > 0.0 else 0.0
 
+    @property
+    def here(self) -> float:
+        """Coordinate of the library's value."""
+        return self.coordinate(self.record.value)
+
     def text(self, value: float, digits: int = 3) -> str:
         """A value in the unit of the library."""
         return format_quantity(value, self.record.unit, digits)
@@ -99,7 +104,7 @@ def _back(values: Array, distribution: str) -> Array:
 def scale(record: Record) -> tuple[float, float, float]:
     """Median, and standard deviations below and above it, on the record's own scale."""
     low, centre, high = (
-        float(_there(np.array(v), record.distribution)) for v in (record.low, record.value, record.high)
+        float(_there(np.array(v), record.distribution)) for v in (record.low, record.prior, record.high)
     )
     return centre, (centre - low) / TAIL, (high - centre) / TAIL
 

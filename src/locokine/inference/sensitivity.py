@@ -249,9 +249,10 @@ def _morris(run: _Runs, frees: Sequence[Free], trajectories: int, seed: int) -> 
 
 def _tornado(run: _Runs, frees: Sequence[Free]) -> pd.DataFrame:
     import pandas as pd
+    from scipy.special import ndtr
 
     count = len(frees)
-    points = np.full((2 * count, count), 0.5)
+    points = np.tile(ndtr([free.here for free in frees]), (2 * count, 1))  # all others at the library's values
     points[np.arange(count), np.arange(count)] = RANGE[0]
     points[count + np.arange(count), np.arange(count)] = RANGE[1]
     found = run("tornado", frees, points)

@@ -1,6 +1,7 @@
 """Write values into the files of a library, leaving everything else (comments, order, layout) as it is.
 
-Only the record of the named owner is touched: its value, status, source and note. A value that an entry has from a
+Only the record of the named owner is touched: its value, status, source and note; the value before its first fit stays as
+`prior`. A value that an entry has from a
 definition or an ancestor becomes a record of its own. The library is read again afterwards; if it would not be read, the
 files are left as they were.
 """
@@ -27,6 +28,7 @@ NOTE = re.compile(r'note:\s*"((?:[^"\\]|\\.)*)"')
 VALUE = re.compile(r"(?<![A-Za-z_])value:\s*(?P<value>[^,}]+)")
 STATUS = re.compile(r"(?<![A-Za-z_])status:\s*\w+")
 SOURCES = re.compile(r"(?<![A-Za-z_])source:\s*\[([^\]]*)\]")
+PRIOR = re.compile(r"(?<![A-Za-z_])prior:")
 AFTER = re.compile(r";?\s*fitted to [^;]*; [^;]* before \(\w+\)")
 SPREAD = re.compile(r"(?<![A-Za-z_])spread:\s*\{[^{}]*\}")
 HELD = "spread: @"
@@ -177,7 +179,7 @@ def _own(record: Record, name: str, value: str, why: str) -> list[str]:
     from locokine.units import format_quantity
 
     unit = ', unit: "1"' if record.unit == "1" else ""
-    low, high = (format_quantity(x, record.unit, 6) for x in (record.low, record.high))
+    low, high, prior = (format_quantity(x, record.unit, 6) for x in (record.low, record.high, record.prior))
     usual = 0.0, (1.0 if record.distribution == "logit" else math.inf)
     ends = record.physical_low, record.physical_high
     bounds = "" if ends == usual else f", physical: [{', '.join(_bound(x, record.unit) for x in ends)}]"
@@ -186,7 +188,7 @@ def _own(record: Record, name: str, value: str, why: str) -> list[str]:
         bounds = f", within: {record.within:g}{bounds}"
     return [
         f"      {name}:\n",
-        (f"          {{value: {value}{unit}, range: [{low}, {high}], distribution: {record.distribution}, "
+        (f"          {{value: {value}{unit}, prior: {prior}, range: [{low}, {high}], distribution: {record.distribution}, "
         f"between: {record.between:g}{bounds}, status: calibrated, source: [{', '.join(_sources(record.source))}],\n"),
         f'           note: "{_plain(note)}"{_spread_text(record)}}}\n',
     ]
@@ -197,7 +199,12 @@ def _spread_text(record: Record) -> str:
     if spread is None:
         return ""
     ranges = "".join(
-        f"{key}: [{low:g}, {high:g}], " for key, (low, high) in (("between", spread.between), ("within", spread.within)) if high
+        f"{key}: [{low:g}, {high:g}], " + (f"prior_{key}: {prior:g}, " if prior != now else "")
+        for key, (low, high), prior, now in (
+            ("between", spread.between, spread.prior[0], record.between),
+            ("within", spread.within, spread.prior[1], record.within),
+        )
+        if high
     )
     source = f", source: [{', '.join(spread.source)}]" if spread.source else ""
     return f',\n           spread: {{{ranges}status: {spread.status}{source}, note: "{_plain(spread.note)}"}}'
@@ -208,7 +215,8 @@ def _respread(block: str, part: str, value: str, why: str) -> str:
     held = SPREAD.search(block)
     number = re.compile(rf"(?<![A-Za-z_]){part}:\s*[\d.eE+-]+")
     rest = SPREAD.sub(HELD, block, count=1)
-    if held is None or number.search(rest) is None or STATUS.search(held.group()) is None:
+    now = number.search(rest)
+    if held is None or now is None or STATUS.search(held.group()) is None:
         raise InputError(part, "has no value where it was looked for", "write it by hand")
     text = STATUS.sub("status: calibrated", held.group(), count=1)
     listed = SOURCES.search(text)
@@ -219,6 +227,8 @@ def _respread(block: str, part: str, value: str, why: str) -> str:
     old = re.sub(rf";?\s*{part} fitted to [^;]*; [^;]* before \(\w+\)", "", said.group(1)).strip("; ") if said else ""
     note = f'note: "{_plain(f"{old}; {part} {why}" if old else f"{part} {why}")}"'
     text = NOTE.sub(note, text, count=1) if said else f"{text[:-1]}, {note}}}"
+    if f"prior_{part}:" not in text:
+        text = f"{text[:-1]}, prior_{part}: {now.group().partition(':')[2].strip()}}}"
     return number.sub(f"{part}: {value}", rest, count=1).replace(HELD, text)
 
 
@@ -242,9 +252,12 @@ def _rewritten(block: str, record: Record, value: str, why: str) -> str:
         old = AFTER.sub("", found.group(1)).strip("; ")
         return f'note: "{_plain(old + "; " + why if old else why)}"'
 
+    from locokine.units import format_quantity
+
     held = SPREAD.search(block)
     block = SPREAD.sub(HELD, block, count=1)
-    block = VALUE.sub(f"value: {value}", block, count=1)
+    kept = "" if PRIOR.search(block) else f", prior: {format_quantity(record.prior, record.unit, 6)}"
+    block = VALUE.sub(f"value: {value}{kept}", block, count=1)
     block = STATUS.sub("status: calibrated", block, count=1)
     block = SOURCES.sub(f"source: [{', '.join(_sources(record.source))}]", block, count=1)
     block = NOTE.sub(note, block, count=1)
