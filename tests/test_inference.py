@@ -135,7 +135,8 @@ def test_the_prior_has_the_value_before_any_fit_as_median_and_the_range_as_ninet
     item = free(owner, name)
     record = item.record
     assert item.at(np.array([-TAIL, 0.0, TAIL])) == pytest.approx([record.low, record.prior, record.high], rel=1e-9)
-    assert record.prior != record.value and float(item.at(np.array(item.here))) == pytest.approx(record.value, rel=1e-9)
+    assert record.prior != record.value
+    assert float(item.at(np.array(item.here))) == pytest.approx(record.value, rel=1e-9)
     for z in (-1.3, 0.0, 0.7):
         assert item.coordinate(float(item.at(np.array([z]))[0])) == pytest.approx(z, abs=1e-9)
 

@@ -119,7 +119,8 @@ def pools_pass(pools, first, plasma, mean_plasma, mean_node, at, host, agent, ra
 
     `from_tissue` and `from_lymph` are what the lesions gave to blood and lymph in this step (amounts), `drained` the lymph
     that carries it (mm³/h), `into_node` what the `cells` of the node made per h (they take it up as well), `rate` an
-    infusion into the plasma (amount per h). `entered` collects what reached plasma. The agent's pools begin at `first`, its concentrations at `at`.
+    infusion into the plasma (amount per h). `entered` collects what reached plasma. The agent's pools begin at `first`,
+    its concentrations at `at`.
     """
     for s in range(W):
         p, d = load_host(host, ZERO, s), load_agent(agent, ZERO, s)
