@@ -17,7 +17,7 @@ from locokine.evidence.calibration import read_schedule
 from locokine.evidence.library import Observation, read_evidence
 from locokine.evidence.likelihood import Likelihood
 from locokine.inference import findings
-from locokine.inference.calibrate import LIMIT, Points, Study, run
+from locokine.inference.calibrate import LIMIT, Points, Study, put_back, run
 from locokine.inference.calibration import Settings, conduct, free_of, prepare
 from locokine.inference.draws import read_posterior
 from locokine.inference.ledger import FILE as LEDGER
@@ -101,6 +101,23 @@ def test_a_calibration_recovers_what_was_put_in() -> None:
     told = found.informs[at[NAMES[0]]]
     assert list(goals)[int(told.argmax())] in ("M0", "M1", "M4", "C1")
     assert told.min() >= 0.0
+
+
+def test_leaving_the_library_has_to_be_worth_it_and_leaving_the_prior_costs() -> None:
+    """Of two points that rows cannot tell apart, the one nearer to the prior is worth more, by half the squared distance; what
+    gains nothing goes back to the library's value, not to the prior's."""
+    rows = observed(made_up_rows(), Functions()(made_up_rows(), NAMES, np.zeros((1, 4)), 10_000), 1)
+    study = made_up_study(rows, 1)
+    idle = next(name for name in study.free if name not in NAMES and study.free[name].here == 0.0)
+    names = [*NAMES, idle]
+    library = study.library(names)
+    assert np.abs(library[:4]).max() > 0.5  # fitted before
+    assert library[4] == 0.0
+    points = np.stack([library, library])
+    points[1, 4] = 1.0
+    values = study.judge(names, points)[0]
+    assert values[0] - values[1] == pytest.approx(0.5, abs=1e-9)
+    assert np.array_equal(put_back(study, names, library + np.array([0.0, 0.0, 0.0, 0.001, 0.5])), library)
 
 
 def test_truths_cover_the_prior_evenly() -> None:

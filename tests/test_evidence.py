@@ -355,7 +355,7 @@ def test_the_command_runs_a_folder_of_ones_own(tmp_path: Path, capsys: pytest.Ca
     [
         (["--filter", "nothing like it"], "no experiment contains"),
         (["--with", "nowhere"], "no such folder"),
-        (["--uncertainty", "posterior"], "neither spread, prior nor a file"),
+        (["--uncertainty", "posteriors"], "neither spread, prior, posterior nor a file"),
         (["--subjects", "1"], "--subjects"),
     ],
 )

@@ -128,6 +128,33 @@ def test_half_lives_of_a_sum_of_two_exponentials_are_exact() -> None:
 # --- prior -----------------------------------------------------------------------------------------------------------
 
 
+def test_strains_share_what_they_inherit() -> None:
+    """A value of all mice has a part in every strain that does not state it; every value of a host has an owner that moves."""
+    strains = {name: api.load(example(name)) for name in ("dba2_mouse", "c57bl6_mouse")}
+    frees = candidates(LIBRARY, scopes_of(*strains.values()))
+    shared = next(item for item in frees if item.key == "mouse.node_flow")
+    for name, experiment in strains.items():
+        assert rows_of(shared, experiment) == ["node_flow"]
+        assert rows_of(Free(name, shared.record), experiment) == ["node_flow"]
+        moving = {row for item in frees for row in rows_of(item, experiment)}
+        records = {**experiment.host_entry.records, **experiment.host_entry.law_overrides}
+        expected = {r.name for r in records.values() if r.status in FREE_STATUS and r.distribution != "fixed" and r.low < r.high}
+        assert expected <= moving
+    own = next(item for item in frees if item.owner == "dba2_mouse")
+    assert rows_of(own, strains["dba2_mouse"])
+    assert not rows_of(own, strains["c57bl6_mouse"])
+    assert not any(item.owner == "dba2_mouse" and item.record.name == "node_flow" for item in frees)
+    assert not rows_of(shared, api.load(example("human")))
+
+
+def example(host: str) -> dict[str, object]:
+    line, site = ("melanoma_skin", "skin") if host == "human" else ("sl2" if host == "dba2_mouse" else "b16", "subcutis")
+    return {
+        "experiment": "strains", "host": host, "lesions": {"one": {"line": line, "site": site, "cells": "1e6 cells", "day": 0}},
+        "arms": {"untreated": []}, "subjects": 2, "follow-up": "10 days",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("owner", "name"), [("laws", "direct_ec50"), ("laws", "plugging_share"), ("laws", "normal_rest_pressure")]
 )

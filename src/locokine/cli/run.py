@@ -45,7 +45,9 @@ def run(
     ] = None,
     uncertainty: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Spread the subjects over a posterior (JSON or NPZ, of locokine calibrate)."),
+        typer.Option(
+            metavar="posterior|FILE", help="Spread the subjects over the posterior that ships, or one from a file (JSON or NPZ)."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results of another run in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,

@@ -33,7 +33,10 @@ GeometryOption = Annotated[
 ]
 UncertaintyOption = Annotated[
     Path | None,
-    typer.Option("--uncertainty", metavar="FILE", help="Draw parameters from a posterior (JSON or NPZ, of locokine calibrate)."),
+    typer.Option(
+        "--uncertainty", metavar="posterior|FILE",
+        help="Draw parameters from the posterior that ships, or from a file of locokine calibrate (JSON or NPZ).",
+    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace another study in the folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of tables.")]

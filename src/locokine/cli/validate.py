@@ -35,9 +35,9 @@ def validate(
     uncertainty: Annotated[
         str,
         typer.Option(
-            metavar="spread|prior|FILE",
-            help="Parameters: the library's with their spread between subjects, draws of the prior, or posterior draws "
-                 "from a file (JSON or NPZ).",
+            metavar="spread|prior|posterior|FILE",
+            help="Parameters: the library's with their spread between subjects, draws of the prior, of the posterior that "
+                 "ships, or of one from a file (JSON or NPZ).",
         ),
     ] = "spread",
     draws: Annotated[int, typer.Option(min=1, help="Draws of the prior or posterior.")] = 24,
@@ -117,7 +117,7 @@ def _mix(subjects: int, threads: int | None, seed: int, as_json: bool) -> None:
 
 
 def source_of(uncertainty: str, draws: int, seed: int, library: Library) -> Source:
-    """Where parameters come from: "spread", "prior", or a file of posterior draws.
+    """Where parameters come from: "spread", "prior", "posterior", or a file of posterior draws.
 
     Raises
     ------
@@ -128,13 +128,13 @@ def source_of(uncertainty: str, draws: int, seed: int, library: Library) -> Sour
 
     if uncertainty == "spread":
         return Spread()
-    from locokine.inference.draws import PriorDraws, read_posterior
+    from locokine.inference.draws import POSTERIOR, PriorDraws, read_posterior
 
     if uncertainty == "prior":
         return PriorDraws(draws, seed)
     path = Path(uncertainty)
-    if not path.exists():
-        raise InputError("--uncertainty", f"'{uncertainty}' is neither spread, prior nor a file", "write one of them")
+    if uncertainty != POSTERIOR and not path.exists():
+        raise InputError("--uncertainty", f"'{uncertainty}' is neither spread, prior, posterior nor a file", "write one of them")
     return read_posterior(path, library).thinned(draws)
 
 

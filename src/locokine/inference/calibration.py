@@ -17,9 +17,10 @@ from locokine.evidence.first_pass import first_pass
 from locokine.evidence.library import Evidence, Observation, read_evidence
 from locokine.inference import findings
 from locokine.inference.calibrate import Posterior, Study, Tell, run
+from locokine.inference.draws import SHIPPED
 from locokine.inference.findings import value_of
 from locokine.inference.ledger import Ledger
-from locokine.inference.prior import Free, candidates, rows_of, scale
+from locokine.inference.prior import Free, candidates, rows_of, scale, scopes_of
 from locokine.inference.requirements import Keeper
 from locokine.inference.sweep import Solid, Sweep, setting_of, unit_of
 from locokine.parameters.library import Library, load_library
@@ -115,10 +116,7 @@ def free_of(rows: Iterable[Observation], evidence: Evidence, library: Library) -
         for group in row.groups:
             experiments.setdefault(setting_of(row, group), evidence.experiment(group, 1, library))
     chosen = list(experiments.values())
-    scopes = ["laws"]
-    for experiment in chosen:
-        scopes += [experiment.host, *experiment.lines, *experiment.protocol.agents]
-    found = candidates(library, dict.fromkeys(scopes), first_pass().fixed, spreads=True)
+    found = candidates(library, scopes_of(*chosen), first_pass().fixed, spreads=True)
     return {
         item.key: item for item in found
         if any(width > 0.0 for width in scale(item.record)[1:]) and any(rows_of(item, e) for e in chosen)
@@ -191,7 +189,7 @@ def claims_table(job: Job, study: Study, found: Posterior, draws: int, tell: Tel
 
 
 def adopt(done: Mapping[str, Any], out: Path) -> dict[str, Path]:
-    """Write the proposed values into the library; the posterior draws then belong to the new one.
+    """Write the proposed values into the library, and the posterior draws, which then belong to the new one, beside them.
 
     Raises
     ------
@@ -214,6 +212,8 @@ def adopt(done: Mapping[str, Any], out: Path) -> dict[str, Path]:
     path = out / findings.DRAWS
     draws = json.loads(path.read_text(encoding="utf-8"))
     draws["library_hash"] = load_library().digest
-    with disk_errors(out):
-        write_atomic(path, lambda stream: stream.write(json.dumps(draws).encode()))
+    text = json.dumps(draws).encode()
+    for place in (path, SHIPPED):
+        with disk_errors(place.parent):
+            write_atomic(place, lambda stream: stream.write(text))
     return changed

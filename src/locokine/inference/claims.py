@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from locokine.engine.variables import PLACES
 from locokine.inference.claim_trials import HIGH, LOCAL, NONE, TREATED, TRIALS, ClaimTrials, trial_experiment
-from locokine.inference.prior import Free, candidates, scale
+from locokine.inference.prior import Free, candidates, scale, scopes_of
 from locokine.outcome import response
 from locokine.parameters.library import Library, load_library
 
@@ -280,10 +280,7 @@ COLUMNS = 256
 def prior_of(library: Library) -> list[Free]:
     """Every parameter of the trials that the prior of claims is drawn over."""
     experiments = [trial_experiment(name, 1, library) for name in TRIALS]
-    hosts = dict.fromkeys(e.host for e in experiments)
-    lines = dict.fromkeys(line for e in experiments for line in e.lines)
-    agents = dict.fromkeys(agent for e in experiments for agent in e.protocol.agents)
-    found = candidates(library, ["laws", *hosts, *lines, *agents], DESIGN, STATUSES)
+    found = candidates(library, scopes_of(*experiments), DESIGN, STATUSES)
     return [item for item in found if any(width > 0.0 for width in scale(item.record)[1:])]
 
 

@@ -6,6 +6,8 @@ same number of draws, and says their unit:
     JSON    {"library_hash": "…", "parameters": {"laws.direct_ec50": {"unit": "nM", "draws": [12.1, 17.3, …]}, …}}
     NPZ     one array a parameter, and `units`: JSON text {"laws.direct_ec50": "nM", …}; `library_hash` as text
 
+In place of a file, `posterior` names the draws that ship: those of the calibration that the library's values come from.
+
 Subjects of a draw share its medians and differ by the records' spread between subjects.
 """
 
@@ -23,8 +25,8 @@ from numpy.typing import NDArray
 from locokine.errors import InputError
 from locokine.inference.claims import DESIGN, STATUSES
 from locokine.inference.fit import normal_draws
-from locokine.inference.prior import Free, candidates, population_of, records_owned, rows_of
-from locokine.parameters.library import Library
+from locokine.inference.prior import Free, candidates, population_of, records_owned, rows_of, scopes_of
+from locokine.parameters.library import BUILTIN, Library
 from locokine.parameters.reading import suggest
 from locokine.population.draw import Population
 from locokine.population.uncertain import parameter_of
@@ -32,6 +34,9 @@ from locokine.scenario.experiment import Experiment, draws_digest
 from locokine.units import dimension_of, unit_factor
 
 Array = NDArray[np.float64]
+POSTERIOR = "posterior"
+"""Stands for the draws that ship."""
+SHIPPED = BUILTIN / "posterior.json"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,7 @@ class PriorDraws:
 
     def population(self, experiment: Experiment, draws: Sequence[int], subjects: int) -> Population:
         """Subjects of the first of these draws, then those of the second, and so on."""
-        scopes = ["laws", experiment.host, *experiment.lines, *experiment.protocol.agents]
-        free = candidates(experiment.library, scopes, {*DESIGN, *_overridden(experiment)}, STATUSES)
+        free = candidates(experiment.library, scopes_of(experiment), {*DESIGN, *_overridden(experiment)}, STATUSES)
         picked = list(draws)
         values = {item: item.at(normal_draws(self.seed, f"prior:{item.key}", self.count)[picked]) for item in free}
         return population_of(experiment, values, len(picked), subjects)
@@ -105,7 +109,7 @@ def _free(name: str, library: Library) -> Free:
 
 
 def read_posterior(path: Path, library: Library) -> PosteriorDraws:
-    """Read draws and check them against the library.
+    """Read draws, of a file or those that ship (`posterior`), and check them against the library.
 
     Raises
     ------
@@ -113,6 +117,8 @@ def read_posterior(path: Path, library: Library) -> PosteriorDraws:
         If the file cannot be read, is of another library, names an unknown parameter, has a wrong unit, differing
         numbers of draws, or values beyond the physical bounds.
     """
+    if path == Path(POSTERIOR):
+        path = SHIPPED
     raw, digest = _npz(path) if path.suffix == ".npz" else _json(path)
     if digest and digest != library.digest:
         raise InputError(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from locokine.engine.batch import simulate_arm
 from locokine.engine.run import ArmRun
 from locokine.errors import InputError
-from locokine.inference.prior import Free, candidates, rows_of
+from locokine.inference.prior import Free, candidates, rows_of, scopes_of
 from locokine.outcome.endpoints import read_endpoints
 from locokine.parameters.reading import suggest
 from locokine.population import Population
@@ -102,9 +102,7 @@ def movable(experiment: Experiment, wanted: Sequence[str] = ()) -> list[Free]:
     InputError
         If one of them is unknown or has no range.
     """
-    scopes = ["laws", experiment.host, *experiment.lines, *experiment.protocol.agents]
-    scopes = list(dict.fromkeys(name for scope in scopes for name in _with_ancestors(experiment, scope)))
-    known = candidates(experiment.library, scopes, statuses=("assumed", "calibrated", "measured", "derived"))
+    known = candidates(experiment.library, scopes_of(experiment), statuses=("assumed", "calibrated", "measured", "derived"))
     fixed = experiment.overrides
     known = [
         free for free in known
@@ -117,14 +115,6 @@ def movable(experiment: Experiment, wanted: Sequence[str] = ()) -> list[Free]:
             names = [*(free.record.name for free in known), *(free.key for free in known)]
             raise InputError("--parameter", f"no parameter '{name}' with a range in this scenario", suggest(name, names))
     return [free for free in known if {free.key, free.record.name} & set(wanted)]
-
-
-def _with_ancestors(experiment: Experiment, scope: str) -> tuple[str, ...]:
-    for kind in ("hosts", "lines", "agents"):
-        entries = experiment.library.entries(kind)
-        if scope in entries:
-            return tuple(reversed(entries[scope].lineage))
-    return (scope,)
 
 
 def prior_draws(frees: Sequence[Free], count: int, seed: int) -> Mapping[Free, Array]:

@@ -153,6 +153,15 @@ def candidates(
     return found
 
 
+def scopes_of(*experiments: Experiment) -> list[str]:
+    """Whose values the experiments use: laws, hosts, lines and agents, each after the entries that it inherits from."""
+    found = ["laws"]
+    for experiment in experiments:
+        for name in (experiment.host, *experiment.lines, *experiment.protocol.agents):
+            found += [ancestor for ancestor in reversed(_lineage(experiment.library, name)) if ancestor != "laws"]
+    return list(dict.fromkeys(found))
+
+
 def records_owned(library: Library, owner: str) -> list[Record]:
     """Records of the laws, or of a host (with its own values of laws), line or agent.
 

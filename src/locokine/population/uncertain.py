@@ -56,7 +56,7 @@ def rows_named(experiment: Experiment, owner: str, name: str) -> list[str]:
     Parameters
     ----------
     owner
-        "laws", or a host, line or agent. A law that the host replaces has no part; lines and agents that inherit the
+        "laws", or a host, line or agent. A law that the host replaces has no part; hosts, lines and agents that inherit the
         value unchanged share it, and a host that has a spread of its own around the value of a law.
     name
         Of the parameter, or of its spread ("NAME.between").
@@ -68,7 +68,9 @@ def rows_named(experiment: Experiment, owner: str, name: str) -> list[str]:
         shared = not replaced or (own is not None and inherited_alike(own, library, "laws"))
         return [parameter] if shared else []
     if owner in library.hosts:
-        return [parameter] if owner == experiment.host else []
+        own = owned(library, experiment.host).get(name)
+        shared = owner in experiment.host_entry.lineage and own is not None and inherited_alike(own, library, owner)
+        return [parameter] if owner == experiment.host or shared else []
     for prefix, entries, used in (
         ("line", library.lines, experiment.lines), ("agent", library.agents, experiment.protocol.agents)
     ):
