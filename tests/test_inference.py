@@ -19,7 +19,7 @@ from locokine.evidence.trial import Trial
 from locokine.inference import audit as auditing
 from locokine.inference.claims import CLAIMS, prior_of, prior_predictive
 from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
-from locokine.inference.prior import TAIL, Free, candidates, population_of, rows_of
+from locokine.inference.prior import FREE_STATUS, TAIL, Free, candidates, population_of, rows_of, scopes_of
 from locokine.parameters.library import load_library
 from locokine.population import draw
 from locokine.scenario.load import load
@@ -130,7 +130,7 @@ def test_half_lives_of_a_sum_of_two_exponentials_are_exact() -> None:
 
 def test_strains_share_what_they_inherit() -> None:
     """A value of all mice has a part in every strain that does not state it; every value of a host has an owner that moves."""
-    strains = {name: api.load(example(name)) for name in ("dba2_mouse", "c57bl6_mouse")}
+    strains = {name: load(example(name)) for name in ("dba2_mouse", "c57bl6_mouse")}
     frees = candidates(LIBRARY, scopes_of(*strains.values()))
     shared = next(item for item in frees if item.key == "mouse.node_flow")
     for name, experiment in strains.items():
@@ -144,7 +144,7 @@ def test_strains_share_what_they_inherit() -> None:
     assert rows_of(own, strains["dba2_mouse"])
     assert not rows_of(own, strains["c57bl6_mouse"])
     assert not any(item.owner == "dba2_mouse" and item.record.name == "node_flow" for item in frees)
-    assert not rows_of(shared, api.load(example("human")))
+    assert not rows_of(shared, load(example("human")))
 
 
 def example(host: str) -> dict[str, object]:

@@ -44,7 +44,7 @@ def explain(
         list[str] | None,
         typer.Option("--mechanism", metavar="NAME=SWITCH,…", help="A mechanism and what turns it off; up to six."),
     ] = None,
-    draws: Annotated[int, typer.Option(help="Draws of all parameters from their ranges, for intervals over them.")] = 0,
+    draws: Annotated[int, typer.Option(help="Draws of all parameters from their priors, for intervals over them.")] = 0,
     uncertainty: UncertaintyOption = None,
     subjects: SubjectsOption = None,
     seed: SeedOption = None,
@@ -148,7 +148,7 @@ def _share_tables(found: Explanation) -> list[tuple[str, Table]]:
 
 
 def _source(found: Explanation) -> str:
-    return "a posterior" if "posterior" in found.facts else "all parameters from their ranges"
+    return "a posterior" if "posterior" in found.facts else "all parameters from their priors"
 
 
 def _order_table(order: Any) -> Table:

@@ -43,7 +43,7 @@ def power(
     target: Annotated[float, typer.Option("--power", help="Wanted probability of seeing the difference.")] = 0.8,
     alpha: Annotated[float, typer.Option(help="Two-sided level of the test.")] = 0.05,
     dropout: Annotated[float, typer.Option("--drop-out", help="Share of subjects that are lost.")] = 0.0,
-    draws: Annotated[int, typer.Option(help="Draws of all parameters from their ranges.")] = 0,
+    draws: Annotated[int, typer.Option(help="Draws of all parameters from their priors.")] = 0,
     uncertainty: UncertaintyOption = None,
     sizes: Annotated[str | None, typer.Option(help="Subjects per arm to look at, e.g. 5,10,20.")] = None,
     subjects: SubjectsOption = None,

@@ -282,7 +282,7 @@ def explain(
         Name → switches and groups; `MECHANISMS` by default. A mechanism that the scenario itself has switched off
         plays no part.
     draws
-        Further draws of all parameters from their ranges, for intervals over parameters.
+        Further draws of all parameters from their priors, for intervals over parameters.
     out
         Folder where finished evaluations are kept.
     threads

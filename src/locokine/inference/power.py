@@ -122,7 +122,7 @@ def power(
         Share of subjects that are lost. Lost subjects count as not having responded (intention to treat), are censored
         at a random day (survival), or are left out (quantities).
     draws
-        Draws of all parameters from their ranges.
+        Draws of all parameters from their priors.
     sizes
         Subjects per arm to look at.
     out, threads, force, progress, posterior
