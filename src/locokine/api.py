@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from locokine.errors import InputError
 from locokine.processors import cores
+from locokine.report import notebook
 from locokine.results.result import Result
 from locokine.scenario.describe import Description, Estimate
 from locokine.scenario.experiment import Experiment
@@ -22,7 +23,6 @@ from locokine.scenario.experiment import Experiment
 if TYPE_CHECKING:
     from locokine.outcome import Criteria, Outcome
     from locokine.population import Population
-    from locokine.report.tables import Table
 
 __all__ = [
     "Description",
@@ -382,137 +382,14 @@ def write_report(result: Result, experiment: Experiment | None, directory: str |
     return page
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def arms_table(result: Result) -> Table:
-    """Return one row per arm, what an oncologist asks first, as text."""
-    from locokine.report.tables import NONE, Table, number, percent
-
-    def severe(grades: Mapping[str, int]) -> str:
-        known = sum(grades.values())
-        worst = sum(count for grade, count in grades.items() if int(grade) >= 3)
-        return percent(worst / known if known else None, sign=False)
-
-    rows = []
-    for name, arm in result.summary()["arms"].items():
-        survival, rate = arm["median_survival_days"], arm["objective_response_rate"]
-        value, low, high = (percent(rate[key], sign=False) for key in ("value", "low", "high"))
-        rows.append(
-            (
-                name,
-                str(arm["subjects"]),
-                "/".join(str(arm["best_response"][word]) for word in ("CR", "PR", "SD", "PD")),
-                f"{value} ({low}–{high})",
-                str(arm["cured"]),
-                f"> {number(result.protocol.follow_up / 24.0)}" if survival is None else number(survival),
-                severe(arm["systemic_toxicity_grade"]),
-                severe(arm["injection_site_grade"]),
-                percent(arm["bioavailability"], sign=False) if _treated(result, name) else NONE,
-            )
-        )
-    columns = (
-        *("arm", "n", "CR/PR/SD/PD", "response % (95 %)", "cured", "median survival (d)"),
-        *("systemic grade ≥ 3 (%)", "injection site ≥ 3 (%)", "bioavailability (%)"),
-    )
-    return Table(columns, tuple(rows))
-
-
-def _treated(result: Result, name: str) -> bool:
-    """Whether an arm is given any substance."""
-    return any(dose.amount != 0.0 for arm in result.protocol.arms if arm.name == name for dose in arm.doses)
-
-
-def tables(result: Result) -> list[tuple[str, Table]]:
-    """Return the tables that end a run, with their titles: the arms, and the rechallenge if there was one."""
-    from locokine.report.tables import rechallenge_table
-
-    found = [(f"{result.manifest['experiment']} (seed {result.manifest['seed']})", arms_table(result))]
-    challenges = rechallenge_table(result)
-    if challenges is not None:
-        found.append(("Rechallenge of cured hosts", challenges))
-    return found
-
-
-# --- notebooks -------------------------------------------------------------------------------------------------------
-
-PLOTS = ("chain", "survival", "waterfall", "spider", "exposure", "toxicity", "deaths", "fields")
-
-
-def _html_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    from html import escape
-
-    def line(tag: str, cells: Iterable[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return f"<table><thead>{line('th', columns)}</thead><tbody>{body}</tbody></table>"
-
-
-def _result_html(self: Result) -> str:
-    """Tables of the arms and of the rechallenge, for notebooks."""
-    from html import escape
-
-    from locokine.report.build import RESEARCH_USE
-
-    parts = []
-    for title, table in tables(self):
-        parts += [f"<strong>{escape(title)}</strong>", _html_table(table.columns, table.rows), escape(table.note)]
-    return "".join(f"<div>{part}</div>" for part in [*parts, f"<em>{RESEARCH_USE}</em>"] if part)
-
-
-def _experiment_html(self: Experiment) -> str:
-    """What the experiment means, for notebooks."""
-    from html import escape
-
-    from locokine.report.build import RESEARCH_USE
-    from locokine.report.tables import NONE, number
-
-    about = describe(self)
-    lesions = "; ".join(f"{row.name}: {row.label}, {row.site}, day {row.day:g}" for row in about.lesions)
-    head = (
-        f"<strong>{escape(about.name)}</strong>: {escape(about.host_label)}, {about.subjects} subjects per arm, "
-        f"{about.follow_up_days:g} days, seed {about.seed}<br>{escape(lesions)}"
-    )
-    rows = []
-    for arm, courses in about.arms.items():
-        rows += [(arm, course.text, str(course.doses), number(course.total.micrograms)) for course in courses]
-        if not courses:
-            rows.append((arm, "no treatment", "0", NONE))
-    return head + _html_table(("arm", "dosing", "doses", "µg in all"), rows) + f"<em>{RESEARCH_USE}</em>"
-
-
-def _experiment_text(self: Experiment) -> str:
-    """One line: the whole content of an experiment, library included, would fill pages."""
-    return (
-        f"<locokine experiment: {self.name}, host {self.host}, {len(self.protocol.arms)} arms, "
-        f"{self.subjects} subjects each, seed {self.seed}; research use only>"
-    )
-
-
-def _plot(name: str) -> Callable[..., Any]:
-    """Return a method of results that draws one figure and can show it in any notebook."""
-
-    def method(self: Result, *arguments: Any, **options: Any) -> Any:
-        from locokine.report import figures, style
-
-        figure = getattr(figures, f"plot_{name}")(self, *arguments, **options)
-        # figures are made without pyplot, which is what would teach a notebook to show them
-        figure._repr_png_ = lambda: style.png_bytes(figure)
-        return figure
-
-    method.__name__ = f"plot_{name}"
-    method.__doc__ = (
-        f"Draw the figure `{name}` (see `locokine.report.figures.plot_{name}`); returns a matplotlib figure."
-    )
-    return method
+# --- notebooks ---------------------------------------------------------------------------------------------------------
 
 
 def _attach() -> None:
     """Give experiments and results the methods that people expect on them."""
     methods: dict[type, dict[str, Callable[..., Any]]] = {
-        Experiment: {"run": run, "twin": twin, "_repr_html_": _experiment_html, "__repr__": _experiment_text},
-        Result: {"_repr_html_": _result_html} | {f"plot_{name}": _plot(name) for name in PLOTS},
+        Experiment: {"run": run, "twin": twin, "_repr_html_": notebook.experiment_html, "__repr__": notebook.experiment_text},
+        Result: {"_repr_html_": notebook.result_html} | {f"plot_{name}": notebook.plot(name) for name in notebook.PLOTS},
     }
     for owner, named in methods.items():
         for name, method in named.items():

@@ -37,9 +37,10 @@ def print_result(result: Result, directory: Path) -> None:
     from rich.console import Console
 
     from locokine import api
+    from locokine.report.tables import closing
 
     console = Console(highlight=False, markup=False)
-    for title, table in api.tables(result):
+    for title, table in closing(result):
         if table.rows:
             console.print(drawn(title, table, 1 if console.width >= 100 else 0))
         if table.note:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from locokine.report.figures_outcome import arm_names
 
 if TYPE_CHECKING:
     from locokine.parameters.records import Record
+    from locokine.results.result import Result
     from locokine.scenario.experiment import Experiment
 
 NONE = "–"
@@ -108,6 +109,52 @@ def dose_table(experiment: Experiment) -> Table:
     )  # fmt: skip
     note = f"Planned amounts for a host of {number(content.host_weight_kg)} kg; rules may hold or end a course."
     return Table(columns, tuple(rows), 2, note)
+
+
+def arms_table(result: Result) -> Table:
+    """Return one row per arm, what an oncologist asks first, as text."""
+
+    def severe(grades: Mapping[str, int]) -> str:
+        known = sum(grades.values())
+        worst = sum(count for grade, count in grades.items() if int(grade) >= 3)
+        return percent(worst / known if known else None, sign=False)
+
+    rows = []
+    for name, arm in result.summary()["arms"].items():
+        survival, rate = arm["median_survival_days"], arm["objective_response_rate"]
+        value, low, high = (percent(rate[key], sign=False) for key in ("value", "low", "high"))
+        rows.append(
+            (
+                name,
+                str(arm["subjects"]),
+                "/".join(str(arm["best_response"][word]) for word in ("CR", "PR", "SD", "PD")),
+                f"{value} ({low}–{high})",
+                str(arm["cured"]),
+                f"> {number(result.protocol.follow_up / 24.0)}" if survival is None else number(survival),
+                severe(arm["systemic_toxicity_grade"]),
+                severe(arm["injection_site_grade"]),
+                percent(arm["bioavailability"], sign=False) if treated(result, name) else NONE,
+            )
+        )
+    columns = (
+        *("arm", "n", "CR/PR/SD/PD", "response % (95 %)", "cured", "median survival (d)"),
+        *("systemic grade ≥ 3 (%)", "injection site ≥ 3 (%)", "bioavailability (%)"),
+    )
+    return Table(columns, tuple(rows))
+
+
+def treated(result: Result, name: str) -> bool:
+    """Whether an arm is given any substance."""
+    return any(dose.amount != 0.0 for arm in result.protocol.arms if arm.name == name for dose in arm.doses)
+
+
+def closing(result: Result) -> list[tuple[str, Table]]:
+    """Return the tables that end a run, with their titles: the arms, and the rechallenge if there was one."""
+    found = [(f"{result.manifest['experiment']} (seed {result.manifest['seed']})", arms_table(result))]
+    challenges = rechallenge_table(result)
+    if challenges is not None:
+        found.append(("Rechallenge of cured hosts", challenges))
+    return found
 
 
 def response_table(result: Any) -> Table:
