@@ -14,7 +14,7 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check
 # The Python that makes the environment: `make PYTHON=/path/to/python3 ...` chooses another.
 PYTHON ?=
 
-.PHONY: help env demo test quick check format docs bench lock clean distclean
+.PHONY: help env demo test quick check format docs numbers bench lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,18 @@ docs: $(READY) ## regenerate data dictionary, parameter tables and the executed 
 	@$(BIN)/python docs/scripts/data_dictionary.py
 	@$(BIN)/python docs/scripts/parameters.py
 	@$(BIN)/python docs/scripts/tutorial.py
+
+numbers: docs demo ## everything of docs and README that a changed number changes, half an hour (what is written by hand stays)
+	@$(BIN)/python tests/test_baseline.py
+	@$(BIN)/python docs/scripts/evidence.py
+	@$(BIN)/python docs/scripts/claims.py
+	@$(BIN)/python docs/scripts/examples.py
+	@$(BIN)/python docs/scripts/anchored.py
+	@$(BIN)/python docs/scripts/studies.py
+	@$(BIN)/python docs/scripts/verification.py
+	@$(BIN)/python -m calibration.first_pass --force
+	@$(BIN)/python docs/scripts/slides.py results/local_versus_systemic
+	@cp results/local_versus_systemic/figures/chain_treatment.png docs/figures/demo_chain.png
 
 $(BENCH): requirements-bench.lock $(READY)
 	@$(PIP) install --quiet --require-hashes -r requirements-bench.lock
