@@ -103,6 +103,30 @@ def test_a_calibration_recovers_what_was_put_in() -> None:
     assert told.min() >= 0.0
 
 
+class Shifted(Functions):
+    """What another geometry would give: the same, by a constant more; of means only."""
+
+    def __call__(self, rows: Sequence[Observation], names: Sequence[str], z: np.ndarray, hosts: int) -> dict[str, Reading]:
+        means = [row for row in rows if row.likelihood.kind == "lognormal"]
+        return {name: Reading(r.value + 0.4, r.chance, r.sampled) for name, r in super().__call__(means, names, z, hosts).items()}
+
+
+def test_the_search_goes_on_between_the_geometries() -> None:
+    """Rows that shells change are predicted half-way, with half of the difference as an error, and are searched again."""
+    truth = np.array([[0.5, -0.4, 0.3, -0.2]])
+    rows = observed(made_up_rows(), Functions()(made_up_rows(), NAMES, truth, 10_000), 1)
+    study = replace(made_up_study(rows, 1), size=replace(SMALL, corrected=2), shells=Shifted())
+    found = run(study)
+    assert [entry["stage"] for entry in study.trace].count("corrected") == 3  # the start and two rounds
+    means = [row.name for row in rows if row.likelihood.kind == "lognormal"]
+    assert sorted(found.shells) == sorted(means)
+    plain = Functions()(rows, found.names, found.point[None], study.size.judged)
+    for name, reading in plain.items():
+        half = 0.2 if name in means else 0.0
+        assert found.after[name].value == pytest.approx(reading.value + half, abs=1e-12)
+        assert found.after[name].chance == pytest.approx(reading.chance + half**2, abs=1e-12)
+
+
 def test_leaving_the_library_has_to_be_worth_it_and_leaving_the_prior_costs() -> None:
     """Of two points that rows cannot tell apart, the one nearer to the prior is worth more, by half the squared distance; what
     gains nothing goes back to the library's value, not to the prior's."""

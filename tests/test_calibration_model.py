@@ -18,7 +18,8 @@ from locokine.evidence.observables import OBSERVABLES
 from locokine.evidence.predictive import predict
 from locokine.evidence.score import STRATA
 from locokine.inference import emulate, findings, kalman
-from locokine.inference.calibrate import LIMIT, Corrected, Study, ranged, without_units
+from locokine.inference.calibrate import LIMIT, Study, ranged, without_units
+from locokine.inference.corrected import Corrected
 from locokine.inference.calibration import free_of
 from locokine.inference.prior import candidates
 from locokine.inference.rows import Reading, Stats, Target, below, reading, target, targets

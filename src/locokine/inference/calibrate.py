@@ -21,6 +21,7 @@ from locokine.evidence.calibration import Schedule, Size, staged
 from locokine.evidence.library import Observation
 from locokine.evidence.score import STRATA
 from locokine.inference import emulate, kalman
+from locokine.inference.corrected import Corrected, corrected
 from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
 from locokine.inference.prior import Free
 from locokine.inference.rows import Reading, Target, log_posterior, targets, worth
@@ -40,6 +41,8 @@ FINAL = 48
 """Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
 LEAST = 0.1
 """Narrowest boxes."""
+SEARCHED, UNCORRECTED = 0.85, 0.6
+"""Share of the time at which the search ends: the last one, and that before the correction by shells."""
 FORBIDDEN = 1e4
 """What breaking a requirement costs: more than all rows together can gain."""
 SPARE = 3
@@ -225,7 +228,8 @@ def run(study: Study) -> Posterior:
             z, _ = ensemble(study, stage.name, by_stage[stage.name], names, z, study.size.steps, 0.3, spread)
     z, points = ensemble(study, study.schedule.stages[-1].name, study.rows, names, z, study.size.joint, 0.5)
     points.add(z, study.simulate(study.rows, names, z, study.size.hosts))
-    found = search(study, "point", names, promising(study, names, z, points), points, study.size.rounds)
+    until = UNCORRECTED if study.size.corrected and study.shells else SEARCHED
+    found = search(study, "point", names, promising(study, names, z, points), points, study.size.rounds, until)
     shells = in_shells(study, names, found.best)
     if study.size.corrected and shells:
         study = replace(study, simulate=Corrected(study.simulate, shells))
@@ -278,31 +282,6 @@ def in_shells(study: Study, names: Sequence[str], point: Array) -> dict[str, tup
     apart = [abs(float(a.value[0] - b.value[0])) / study.goals[name].discrepancy for name, (a, b) in found.items()]
     study.note(stage="shells", rows=len(found), apart=round(float(np.median(apart)), 2) if apart else 0.0)
     return found
-
-
-def corrected(found: Mapping[str, Reading], shells: Mapping[str, tuple[Reading, Reading]]) -> dict[str, Reading]:
-    """Predictions half-way between both geometries; half of what lies between them is an error of either."""
-    made = dict(found)
-    for name, (fine, coarse) in shells.items():
-        half = 0.5 * float(fine.value[0] - coarse.value[0])
-        old = found[name]
-        made[name] = Reading(old.value + half, old.chance + half * half, old.sampled)
-    return made
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """A simulator whose predictions are corrected by what shells change."""
-
-    simulate: Simulator
-    shells: Mapping[str, tuple[Reading, Reading]]
-
-    def __call__(self, rows: Sequence[Observation], names: Sequence[str], z: Array, hosts: int) -> dict[str, Reading]:
-        """See `Simulator`."""
-        wanted = {row.name for row in rows}
-        return corrected(
-            self.simulate(rows, names, z, hosts), {name: pair for name, pair in self.shells.items() if name in wanted}
-        )
 
 
 # --- which parameters move -------------------------------------------------------------------------------------------
@@ -406,7 +385,9 @@ def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> A
     return without_units(names, np.concatenate(first))
 
 
-def search(study: Study, stage: str, names: Sequence[str], first: Array, points: Points, rounds: int) -> Best:
+def search(
+    study: Study, stage: str, names: Sequence[str], first: Array, points: Points, rounds: int, until: float = SEARCHED
+) -> Best:
     """The point for the library: the best log score of all rows that is worth leaving the present values for.
 
     It is judged as the library will be, by the scoreboard's log score (a proper score: Gneiting and Raftery 2007,
@@ -422,6 +403,8 @@ def search(study: Study, stage: str, names: Sequence[str], first: Array, points:
         Simulated before.
     rounds
         At most so many.
+    until
+        Share of the time after which no further round begins.
     """
     values, simulated, found = study.judge(names, first)
     everything = Points(points.z, dict(points.found))
@@ -431,7 +414,7 @@ def search(study: Study, stage: str, names: Sequence[str], first: Array, points:
     best, value, width = first[values.argmax()], float(values.max()), 1.0
     study.note(stage=stage, round=0, worth=round(value, 2), library=round(start, 2))
     for number in range(rounds):
-        if study.late(0.85):
+        if study.late(until):
             break
         wanted = proposals(study, f"{stage}:{number}", names, study.surfaces(names, everything, best), best, width)
         values, simulated, found = study.judge(names, wanted)
