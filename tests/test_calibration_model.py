@@ -19,8 +19,8 @@ from locokine.evidence.predictive import predict
 from locokine.evidence.score import STRATA
 from locokine.inference import emulate, findings, kalman
 from locokine.inference.calibrate import LIMIT, Study, ranged, without_units
-from locokine.inference.corrected import Corrected
 from locokine.inference.calibration import free_of
+from locokine.inference.corrected import Corrected
 from locokine.inference.prior import candidates
 from locokine.inference.rows import Reading, Stats, Target, below, reading, target, targets
 from locokine.inference.sweep import Setting, Sweep, doses, unit_of
