@@ -68,7 +68,8 @@ docs: $(READY) ## regenerate data dictionary, parameter tables and the executed 
 	@$(BIN)/python docs/scripts/parameters.py
 	@$(BIN)/python docs/scripts/tutorial.py
 
-numbers: docs demo ## everything of docs and README that a changed number changes, half an hour (what is written by hand stays)
+numbers: docs ## everything of docs and README that a changed number changes, half an hour (what is written by hand stays)
+	@$(BIN)/locokine run examples/local_versus_systemic.yaml --out results/local_versus_systemic --force
 	@$(BIN)/python tests/test_baseline.py
 	@$(BIN)/python docs/scripts/evidence.py
 	@$(BIN)/python docs/scripts/claims.py

@@ -81,7 +81,7 @@ def test_the_table_of_claims_is_of_this_library() -> None:
 
 
 def test_counts_of_the_evidence_are_of_this_library() -> None:
-    kept = json.loads((ROOT / "docs" / "evidence.json").read_text(encoding="utf-8"))["spread"]
+    kept = json.loads((ROOT / "docs" / "evidence.json").read_text(encoding="utf-8"))["posterior"]
     assert kept["library_hash"] == load_library().digest, "run docs/scripts/evidence.py"
     rows = kept["experiments"]
     pattern = r"Held against all (\d+) experiments.*?agrees with (\d+); its log score is\s+(-[\d.]+) per experiment"

@@ -1,6 +1,6 @@
 """Write the generated parts of docs/evidence.md: the scoreboard, what measures what, what is outside the model.
 
-Runs all experiments twice (values of the library; draws of the prior): about ten minutes on two cores. The scoreboards are kept in
+Runs all experiments three times (draws of the posterior that ships, values of the library, draws of the prior): about seven minutes on two cores. The scoreboards are kept in
 docs/evidence.json; `--figure-only` draws the figure from it again.
 """
 
@@ -23,7 +23,7 @@ from locokine.parameters.library import load_library
 TARGET = Path(__file__).resolve().parent.parent / "evidence.md"
 KEPT = TARGET.with_suffix(".json")
 FIGURE = TARGET.parent / "figures" / "evidence.png"
-OBSERVED, LIBRARY, PRIOR, MISSED = "#1b1b1b", "#2a6f97", "#bcd4e2", "#c1440e"
+OBSERVED, POSTERIOR, PRIOR, MISSED = "#1b1b1b", "#2a6f97", "#bcd4e2", "#c1440e"
 DRAWS, SUBJECTS, OF_A_DRAW = 24, 48, 16
 
 
@@ -45,17 +45,18 @@ def predicted(item: Score) -> tuple[str, str, str]:
     return text, "yes" if item.agrees else "**no**", f"{p.log_score:.1f}"
 
 
-def board_text(spread: Scoreboard, prior: Scoreboard) -> str:
-    """The scoreboard with both kinds of parameters, and the totals."""
+def board_text(posterior: Scoreboard, spread: Scoreboard, prior: Scoreboard) -> str:
+    """The scoreboard with draws of the posterior and with the values of the library, and the totals of all three."""
     rows = []
-    for one, other in zip(spread.scores, prior.scores, strict=True):
+    for one, other in zip(posterior.scores, spread.scores, strict=True):
         base = "–" if one.baseline is None else f"{one.baseline:.1f}"
         seen = f"{observed_text(one)} {observed_unit(one)}"
         rows.append((one.observation.name, one.observation.what, seen, *predicted(one), *predicted(other), base))
-    head = ("id", "what", "observed (95 %)", "predicted (90 %)", "agrees", "score", "predicted, prior", "agrees", "score", "baseline")
+    head = ("id", "what", "observed (95 %)", "predicted (90 %)", "agrees", "score", "by the values alone", "agrees", "score", "baseline")
     waiting = ", ".join(f"{name} ({', '.join(lacks)})" for name, lacks in spread.waiting.items())
     return "\n\n".join([
         table(head, rows),
+        f"{DRAWS} draws of the posterior ({OF_A_DRAW} hosts a group and draw): {summary(posterior)}",
         f"Values of the library with their spread between subjects ({SUBJECTS} hosts a group): {summary(spread)}",
         f"{DRAWS} draws of the prior ({OF_A_DRAW} hosts a group and draw): {summary(prior)}",
         f"Not expressible yet, with what the library lacks: {waiting or 'nothing'}.",
@@ -81,7 +82,7 @@ def draw_figure(evidence: Evidence, kept: dict[str, Any]) -> None:
     """Observed beside predicted: shares in per cent, means as a multiple of what was observed."""
     from matplotlib.figure import Figure
 
-    pairs = list(zip(kept["spread"]["experiments"], kept["prior"]["experiments"], strict=True))
+    pairs = list(zip(kept["posterior"]["experiments"], kept["prior"]["experiments"], strict=True))
     known = evidence.observations
     shares = [pair for pair in pairs if known[pair[0]["id"]].likelihood.kind == "binomial"]
     means = [pair for pair in pairs if known[pair[0]["id"]].likelihood.kind in ("lognormal", "normal")
@@ -91,7 +92,7 @@ def draw_figure(evidence: Evidence, kept: dict[str, Any]) -> None:
     for axis, rows, relative in zip(figure.subplots(1, 2), (shares, means), (False, True), strict=True):
         for place, (one, other) in enumerate(rows):
             scale = one["observed"]["value"] if relative else 1.0
-            for entry, colour, wide in ((other, PRIOR, 7.0), (one, LIBRARY, 3.2)):
+            for entry, colour, wide in ((other, PRIOR, 7.0), (one, POSTERIOR, 3.2)):
                 low, high = (entry["predicted"][end] / scale for end in ("low", "high"))
                 axis.plot([low, high], [place, place], color=colour, lw=wide, solid_capstyle="butt")
             low, high = (one["observed"][end] / scale for end in ("low", "high"))
@@ -110,8 +111,8 @@ def draw_figure(evidence: Evidence, kept: dict[str, Any]) -> None:
         axis.set_xlabel("times the observed mean" if relative else "share of hosts, lesions or courses (%)")
         axis.set_title("means" if relative else "shares", loc="left", fontsize=10)
     figure.suptitle(
-        "Observed (dot, 95 % line; red: outside the prediction by the library's values) against the 90 % predictive interval "
-        "of a study like it:\ndark, values of the library with their spread between subjects; light, draws of the prior", fontsize=9,
+        "Observed (dot, 95 % line; red: outside the prediction by the posterior) against the 90 % predictive interval "
+        "of a study like it:\ndark, draws of the posterior that ships; light, draws of the prior", fontsize=9,
     )
     FIGURE.parent.mkdir(exist_ok=True)
     figure.savefig(FIGURE, dpi=110)
@@ -125,13 +126,15 @@ def main() -> None:
         draw_figure(evidence, json.loads(KEPT.read_text(encoding="utf-8")))
         return
     spread = score(evidence, threads=cores(), subjects=SUBJECTS, library=library)
-    source = source_of("prior", DRAWS, 1, library)
-    prior = score(evidence, source=source, threads=cores(), subjects=OF_A_DRAW, library=library)
-    kept = {"spread": spread.to_dict(), "prior": prior.to_dict()}
+    posterior, prior = (
+        score(evidence, source=source_of(name, DRAWS, 1, library), threads=cores(), subjects=OF_A_DRAW, library=library)
+        for name in ("posterior", "prior")
+    )
+    kept = {"posterior": posterior.to_dict(), "spread": spread.to_dict(), "prior": prior.to_dict()}
     KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     draw_figure(evidence, kept)
     parts = {
-        "observables": observables_text(), "outside": outside_text(evidence), "scoreboard": board_text(spread, prior)
+        "observables": observables_text(), "outside": outside_text(evidence), "scoreboard": board_text(posterior, spread, prior),
     }
     page = TARGET.read_text(encoding="utf-8")
     for name, text in parts.items():

@@ -35,11 +35,11 @@ def validate(
     uncertainty: Annotated[
         str,
         typer.Option(
-            metavar="spread|prior|posterior|FILE",
-            help="Parameters: the library's with their spread between subjects, draws of the prior, of the posterior that "
-                 "ships, or of one from a file (JSON or NPZ).",
+            metavar="posterior|spread|prior|FILE",
+            help="Parameters: draws of the posterior that ships, the library's values with their spread between subjects alone, "
+                 "draws of the prior, or of a posterior from a file (JSON or NPZ).",
         ),
-    ] = "spread",
+    ] = "posterior",
     draws: Annotated[int, typer.Option(min=1, help="Draws of the prior or posterior.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor cores to use (all by default).")] = None,
