@@ -16,11 +16,13 @@ import pytest
 import xarray as xr
 
 from fake_runs import course, dose, event, healthy_run, kill, protocol, result_of, set_volume
+from locokine import api
 from locokine.engine.run import ArmRun
 from locokine.errors import InputError
 from locokine.results import store
 from locokine.results.result import Result
 from locokine.scenario.protocol import Arm, Protocol, Rechallenge
+from locokine.scenario.templates import examples as shipped
 from locokine.trial import execute, statistics
 from locokine.trial.finite import check_finite
 
@@ -401,3 +403,11 @@ def test_the_dead_have_no_values() -> None:
     run.daily_body[0, 9, 1] = np.nan
     with pytest.raises(InputError, match="subject 65, day 9"):
         check_finite(run)
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_example_runs(name: str) -> None:
+    """One host an arm, as they ship: a run ends in an error where a state leaves the numbers (an empty node to be seeded did)."""
+    made = api.load(shipped()[name], subjects=1)
+    result = api.run(made, report=False)
+    assert result.daily["viable_cells"].sel(day=0).sum() > 0.0

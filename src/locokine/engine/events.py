@@ -122,7 +122,8 @@ def implant(b, plan, l):
         lesion[L.danger + s] = lost
         lesion[L.implanted + s] = 1.0
         # until a first dose finds the tissue as it is, oedema is what exceeds the fluid of tissue at rest
-        ratio = p.tumour_fluid_ratio + cavity * p.cavity_rest_fluid / (cells * q.cell_volume * (1.0 + p.stroma_share))
+        solids = max(cells * q.cell_volume * (1.0 + p.stroma_share), 1e-12)  # a lesion to be seeded is empty
+        ratio = p.tumour_fluid_ratio + cavity * p.cavity_rest_fluid / solids
         lesion[L.tumour_fluid_share + s] = min(ratio / (1.0 + ratio), 0.99)
         lesion[L.cells + s] = cells
         lesion[L.baseline_cells + s] = cells
