@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/evidence.md: the scoreboard, what measures what, what is outside the model.
+"""Write the generated parts of docs/evidence.md: the scoreboard, the mix of tumours, what measures what, what is outside the model.
 
 Runs all experiments three times (draws of the posterior that ships, values of the library, draws of the prior): about seven minutes on two cores. The scoreboards are kept in
 docs/evidence.json; `--figure-only` draws the figure from it again.
@@ -16,6 +16,7 @@ from typing import Any
 from locokine.api import cores
 from locokine.cli.validate import number, observed_text, observed_unit, source_of, summary
 from locokine.evidence.library import Evidence, read_evidence
+from locokine.evidence.mix import MixRate, run_mix
 from locokine.evidence.observables import OBSERVABLES, SETTINGS
 from locokine.evidence.score import Score, Scoreboard, score
 from locokine.parameters.library import load_library
@@ -78,6 +79,18 @@ def outside_text(evidence: Evidence) -> str:
     return table(("rows", "what", "would need"), [(", ".join(item.rows), item.what, item.needs) for item in evidence.outside])
 
 
+def mix_text(found: MixRate) -> str:
+    """The mix of tumours at the library's values."""
+    parts = "; ".join(
+        f"{part.tumour.name} ({part.tumour.arm}) {100.0 * part.responses / part.n:.0f}" for part in found.parts
+    )
+    value, low, high = (100.0 * x for x in (found.value, found.low, found.high))
+    return (
+        f"**{value:.0f} % ({low:.0f} to {high:.0f} %)** with the values of the library, by best response at visits alone "
+        f"{100.0 * found.measured:.0f} %. Per cent of the hosts of each: {parts}."
+    )
+
+
 def draw_figure(evidence: Evidence, kept: dict[str, Any]) -> None:
     """Observed beside predicted: shares in per cent, means as a multiple of what was observed."""
     from matplotlib.figure import Figure
@@ -135,6 +148,7 @@ def main() -> None:
     draw_figure(evidence, kept)
     parts = {
         "observables": observables_text(), "outside": outside_text(evidence), "scoreboard": board_text(posterior, spread, prior),
+        "mix": mix_text(run_mix(SUBJECTS, cores(), 1)),
     }
     page = TARGET.read_text(encoding="utf-8")
     for name, text in parts.items():

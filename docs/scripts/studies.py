@@ -60,7 +60,7 @@ def printed(study: Study, output: str) -> str:
         parts.append("```\n" + "\n".join(lines[first:last]).rstrip() + "\n```")
     ends = max(i for i, line in enumerate(lines) if line.startswith(LAST))
     told = [line for line in lines[ends + 1:] if line]
-    return "\n\n".join([*("> " + line for line in told), *parts])
+    return "\n\n".join(["\n>\n".join("> " + line for line in told)] * bool(told) + parts)
 
 
 def main() -> None:

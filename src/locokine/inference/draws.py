@@ -182,6 +182,14 @@ def parameter_draws(
     return found
 
 
+def around_library(frees: Sequence[Free]) -> list[Free]:
+    """The same parameters with the library's value as median and the range of the record: a study of the model as it ships.
+
+    Under the prior, before any fit, hardly a tumour is cured: what moves an outcome there is another question.
+    """
+    return [Free(item.owner, replace(item.record, prior=item.record.value)) for item in frees]
+
+
 def known_ranges(frees: Sequence[Free], posterior: PosteriorDraws) -> list[Free]:
     """The same parameters with the median of a posterior as value and its central 90 % as range, where it has them.
 

@@ -4,7 +4,7 @@ Three looks at the same question, over the ranges of the records:
 
 - Morris screening (Morris 1991, doi:10.1080/00401706.1991.10484804; μ* of Campolongo 2007,
   doi:10.1016/j.envsoft.2006.10.004): mean absolute effect of moving one parameter, at many places, of all of them.
-- Tornado: the parameters that screening puts first, each at both ends of its range, all others at their medians.
+- Tornado: the parameters that screening puts first, each at both ends of its range, all others at the values of the library.
 - Sobol indices (Saltelli 2010, doi:10.1016/j.cpc.2009.09.018) of the few that matter: share of the variance that is due
   to a parameter alone, and together with all it interacts with.
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.errors import InputError
-from locokine.inference.draws import PosteriorDraws, drawn_from, known_ranges
+from locokine.inference.draws import PosteriorDraws, around_library, drawn_from, known_ranges
 from locokine.inference.ensemble import TOGETHER, evaluate, movable
 from locokine.inference.ledger import Ledger, identity
 from locokine.inference.prior import Free, population_of
@@ -125,7 +125,7 @@ def sensitivity(
     names = tuple(dict.fromkeys(outcomes))
     for name in names:
         endpoint(name)
-    frees = movable(experiment, parameters)
+    frees = around_library(movable(experiment, parameters))
     if posterior is not None:
         frees = known_ranges(frees, posterior)
     _check(frees, trajectories, top, samples, subjects)
@@ -249,10 +249,8 @@ def _morris(run: _Runs, frees: Sequence[Free], trajectories: int, seed: int) -> 
 
 def _tornado(run: _Runs, frees: Sequence[Free]) -> pd.DataFrame:
     import pandas as pd
-    from scipy.special import ndtr
-
     count = len(frees)
-    points = np.tile(ndtr([free.here for free in frees]), (2 * count, 1))  # all others at the library's values
+    points = np.full((2 * count, count), 0.5)
     points[np.arange(count), np.arange(count)] = RANGE[0]
     points[count + np.arange(count), np.arange(count)] = RANGE[1]
     found = run("tornado", frees, points)
