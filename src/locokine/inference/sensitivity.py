@@ -29,7 +29,7 @@ from locokine.inference.ensemble import TOGETHER, evaluate, movable
 from locokine.inference.ledger import Ledger, identity
 from locokine.inference.prior import Free, population_of
 from locokine.outcome.endpoints import endpoint
-from locokine.scenario.experiment import Experiment
+from locokine.scenario.experiment import Experiment, draws_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,6 +132,7 @@ def sensitivity(
     facts = identity(
         "sensitivity", experiment, arm=arm, outcomes=names, parameters=[free.key for free in frees],
         trajectories=trajectories, top=top, samples=samples, per_draw=subjects, **drawn_from(posterior),
+        ranges=draws_digest({free.key: (free.record.low, free.record.prior, free.record.high) for free in frees}),
     )
     run = _Runs(experiment, arm, names, subjects, Ledger(out, facts, force), threads, progress)
     run.total = 1 + trajectories * (len(frees) + 1) + 2 * min(BARS, len(frees)) + (samples * (top + 2) if top else 0)
