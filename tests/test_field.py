@@ -140,9 +140,10 @@ def test_other_hosts_run_to_the_end(line: str, size: dict[str, str]) -> None:
     """Untreated tumours grow in every new host and nobody dies of toxicity."""
     import numpy as np
 
-    result = api.run(experiment(line, {"untreated": []}, days=40, **size))
+    result = api.run(experiment(line, {"untreated": []}, days=40, **size).changed(subjects=32))
     cells = result.daily["viable_cells"].sel(arm="untreated").transpose("day", ...).values
-    ratio = cells[-1].ravel() / cells[1].ravel()
-    # lines of outbred hosts differ widely, some tumours shrink by themselves; the dead are nan
-    assert np.mean(ratio[np.isfinite(ratio)] > 1.0) > 0.6
+    cells = cells.reshape(len(cells), -1)
+    last = [column[np.isfinite(column)][-1] for column in cells.T]  # of hosts that a fast tumour killed as well
+    # lines of outbred hosts differ widely, some tumours shrink by themselves
+    assert np.mean(last / cells[1] > 1.0) > 0.6
     assert result.summary()["arms"]["untreated"]["systemic_toxicity_grade"].get("5", 0) == 0

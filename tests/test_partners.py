@@ -221,7 +221,11 @@ def test_balances_hold_through_acts(geometry: str) -> None:
 
 
 def test_a_node_is_seeded_by_its_source_alone() -> None:
-    """Cells arrive at the stated rate (1 %: steps) and count in the balance; the seeding switch stops them."""
+    """Cells arrive at the stated rate and count in the balance; the seeding switch stops them.
+
+    They are counted from the cells at the end of each step: a tumour that grows by 3 % an hour gives 2 % too many at steps of
+    4/3 h, another 1 % is for the trapezoidal rule over stored values.
+    """
     made = run(lesions=NODE, follow_up="14 days", overrides={"seeding_rate": "1e-6 1/h"})
     source = made.series_lesion[LESION_AT["viable_cells"], 0]
     wanted = 1e-6 * np.trapezoid(source, made.series_time, axis=0)
@@ -230,7 +234,7 @@ def test_a_node_is_seeded_by_its_source_alone() -> None:
     from locokine.tissue import layout
 
     spread = rates[layout.Line._fields.index("seeding_rate")] / 1e-6
-    np.testing.assert_allclose(made.series_lesion[LESION_AT["seeded"], 1, -1], wanted * spread, rtol=0.02)
+    np.testing.assert_allclose(made.series_lesion[LESION_AT["seeded"], 1, -1], wanted * spread, rtol=0.03)
     deaths = sum(made.series_lesion[LESION_AT[name], 1] for name in LESION_AT if name.startswith("deaths_"))
     births, now = made.series_lesion[LESION_AT["births"], 1], made.series_lesion[LESION_AT["viable_cells"], 1]
     came = made.series_lesion[LESION_AT["seeded"], 1]
@@ -273,7 +277,9 @@ def test_a_fan_inside_a_tumour_reaches_more_of_it() -> None:
     at = int(12 * 24 / 12)
     il2 = 1
     spread = [made.fields[il2, 0, at, :12].std(axis=0) / made.fields[il2, 0, at, :12].mean(axis=0) for made in (one, many)]
-    assert (spread[1] < 0.5 * spread[0]).all()
+    there = np.isfinite(spread[0])  # hosts that still have a tumour
+    assert there.sum() >= 12
+    assert (spread[1] < 0.5 * spread[0])[there].all()
     index = int(np.searchsorted(one.time, 12 * 24.0))
     np.testing.assert_allclose(many.lesion("agent_total")[0, index], one.lesion("agent_total")[0, index], rtol=1e-9)
 

@@ -73,7 +73,7 @@ def test_a_spread_is_free_within_the_range_of_its_record() -> None:
     spread = LIBRARY.hosts["human"].law_overrides["output_reflex"].spread
     assert spread is not None
     low, high = spread.between
-    assert item.at(np.array([-1.6448536, 0.0, 1.6448536])) == pytest.approx([low, item.record.value, high])
+    assert item.at(np.array([-1.6448536, 0.0, 1.6448536])) == pytest.approx([low, item.record.prior, high])
     assert (item.parameter, item.spread) == ("output_reflex", True)
     assert not [one for one in candidates(LIBRARY, ["laws", "human", "melanoma_skin"]) if one.spread]
 

@@ -23,8 +23,8 @@ class Accuracy:
 
     longest: float = 4.0 / 3.0
     shortest: float = 1.0 / 60.0
-    growth: float = 0.1
-    biology: float = 0.03
+    growth: float = 0.075
+    biology: float = 0.0225
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:
