@@ -223,8 +223,8 @@ def test_balances_hold_through_acts(geometry: str) -> None:
 def test_a_node_is_seeded_by_its_source_alone() -> None:
     """Cells arrive at the stated rate and count in the balance; the seeding switch stops them.
 
-    They are counted from the cells at the end of each step: a tumour that grows by 3 % an hour gives 2 % too many at steps of
-    4/3 h, another 1 % is for the trapezoidal rule over stored values.
+    The trapezoidal rule over values stored every 4 h is 0.1 % off in a tumour that grows by 3 % an hour, and as much again is
+    for that of the steps.
     """
     made = run(lesions=NODE, follow_up="14 days", overrides={"seeding_rate": "1e-6 1/h"})
     source = made.series_lesion[LESION_AT["viable_cells"], 0]
@@ -234,7 +234,7 @@ def test_a_node_is_seeded_by_its_source_alone() -> None:
     from locokine.tissue import layout
 
     spread = rates[layout.Line._fields.index("seeding_rate")] / 1e-6
-    np.testing.assert_allclose(made.series_lesion[LESION_AT["seeded"], 1, -1], wanted * spread, rtol=0.03)
+    np.testing.assert_allclose(made.series_lesion[LESION_AT["seeded"], 1, -1], wanted * spread, rtol=2e-3)
     deaths = sum(made.series_lesion[LESION_AT[name], 1] for name in LESION_AT if name.startswith("deaths_"))
     births, now = made.series_lesion[LESION_AT["births"], 1], made.series_lesion[LESION_AT["viable_cells"], 1]
     came = made.series_lesion[LESION_AT["seeded"], 1]

@@ -288,8 +288,9 @@ def advance_block(b, plan, daily_lesion, daily_body, series_lesion, series_body,
         write_outputs(b, plan, i, time, NONE, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
         if i == steps or over:
             return time
+        partners.seed(b, plan, time, 0.5 * dt)  # half of the cells with those of the beginning, half with those of the end
         step(b, plan, i, time, dt, present)
-        partners.seed(b, plan, plan.time[i + 1], dt)
+        partners.seed(b, plan, plan.time[i + 1], 0.5 * dt)
         events.extinction(b, plan, plan.time[i + 1])
         over = events.deaths(b, plan, plan.time[i + 1]) == 0  # the moment of the last death is still written
     return plan.time[steps]
