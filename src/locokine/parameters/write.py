@@ -1,9 +1,8 @@
 """Write values into the files of a library, leaving everything else (comments, order, layout) as it is.
 
 Only the record of the named owner is touched: its value, status, source and note; the value before its first fit stays as
-`prior`. A value that an entry has from a
-definition or an ancestor becomes a record of its own. The library is read again afterwards; if it would not be read, the
-files are left as they were.
+`prior`. A value that an entry has from a definition or an ancestor becomes a record of its own. The library is read again
+afterwards; if it would not be read, the files are left as they were.
 """
 
 from __future__ import annotations

@@ -35,10 +35,8 @@ def plot_sensitivity(found: Sensitivity) -> Figure:
             _shares(axes[2], found)
         title = f"{found.experiment}: which parameters decide what {found.arm} treatment does"
         figure.suptitle(style.wrap(title, 130, 1), x=0.01, ha="left", fontsize=12, fontweight="bold")
-        note = (
-            f"Each parameter over the 90 % range of its record; means of the same {found.subjects} subjects. "
-            "Research use only."
-        )
+        over = "of the posterior, or of its record where that was not fitted" if "posterior" in found.facts else "of its record"
+        note = f"Each parameter over the 90 % range {over}; means of the same {found.subjects} subjects. Research use only."
         figure.text(0.01, 0.015, note, fontsize=7.5, color=style.GREY)
     return figure
 
