@@ -134,7 +134,7 @@ def test_leaving_the_library_has_to_be_worth_it_and_leaving_the_prior_costs() ->
     study = made_up_study(rows, 1)
     idle = next(name for name in study.free if name not in NAMES and study.free[name].here == 0.0)
     names = [*NAMES, idle]
-    library = study.library(names)
+    library = study.start(names)
     assert np.abs(library[:4]).max() > 0.5  # fitted before
     assert library[4] == 0.0
     points = np.stack([library, library])

@@ -36,7 +36,7 @@ NEAREST = 4
 CHANCE = 2.8
 """A rank correlation counts from so many of its standard errors on."""
 WORTH = 1.0
-"""What moving parameters has to be worth, in units of log score: less, and they are put back."""
+"""What moving parameters has to be worth, in units of log score: less, and they are put back to where they began."""
 FINAL = 48
 """Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
 LEAST = 0.1
@@ -45,6 +45,8 @@ SEARCHED, UNCORRECTED = 0.85, 0.6
 """Share of the time at which the search ends: the last one, and that before the correction by shells."""
 FORBIDDEN = 1e4
 """What breaking a requirement costs: more than all rows together can gain."""
+BACK = (1.0, 0.8, 0.6, 0.4, 0.2)
+"""Shares of the way to a proposed point that are tried until one keeps the requirements."""
 SPARE = 3
 """Draws of the posterior from which those are chosen that keep the requirements, per draw that is stored."""
 REACH = (0.25, 0.5, 1.0)
@@ -98,6 +100,8 @@ class Study:
         Whether a coordinate has a part in a row at all.
     breaks
         How far draws (names, coordinates) break what every point must keep; 0 where all is kept.
+    from_prior
+        Whether the search begins at the medians of the priors, and what gains nothing stays there; else at the library's values.
     trace
         What was done: one mapping a step.
     """
@@ -114,14 +118,15 @@ class Study:
     tell: Tell = lambda text: None
     plays: Callable[[Observation, str], bool] = lambda row, name: True
     breaks: Callable[[Sequence[str], Array], Array] = lambda names, z: np.zeros(len(z))
+    from_prior: bool = False
     trace: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.goals: dict[str, Target] = {goal.name: goal for goal in targets(self.rows)}
 
-    def library(self, names: Sequence[str]) -> Array:
-        """Coordinates of the library's values; 0 for units."""
-        here = [self.free[name].here if name in self.free else 0.0 for name in names]
+    def start(self, names: Sequence[str]) -> Array:
+        """Coordinates where the search begins, and of what does not move: of the priors' medians or the library; 0 for units."""
+        here = [self.free[name].here if name in self.free and not self.from_prior else 0.0 for name in names]
         return np.clip(here, -LIMIT, LIMIT)
 
     @property
@@ -189,7 +194,7 @@ class Posterior:
     point, draws
         Coordinates of the best point, shape (n,), and of posterior draws, shape (draws, n).
     before, after
-        Every row at the library's values and at the point, with the same hosts.
+        Every row at the start and at the point, with the same hosts.
     checked
         Every row in some posterior draws.
     shells
@@ -234,9 +239,9 @@ def run(study: Study) -> Posterior:
     if study.size.corrected and shells:
         study = replace(study, simulate=Corrected(study.simulate, shells))
         points = Points(points.z, corrected(points.found, shells))
-        start = np.stack([study.library(names), found.best])
-        library = found.library
-        found = replace(search(study, "corrected", names, start, points, study.size.corrected), library=library)
+        start = np.stack([study.start(names), found.best])
+        before = found.start
+        found = replace(search(study, "corrected", names, start, points, study.size.corrected), start=before)
         shells = in_shells(study, names, found.best)
     return posterior(study, names, screened, z, found, shells)
 
@@ -260,7 +265,7 @@ def posterior(
     after = study.simulate(study.rows, names, at.best[None], size.judged)
     study.note(stage="posterior", draws=len(draws), autocorrelation=round(slow, 1))
     return Posterior(
-        tuple(names), screened, at.best, draws, at.library, after, checked, shells, surfaces,
+        tuple(names), screened, at.best, draws, at.start, after, checked, shells, surfaces,
         informed(goals, surfaces, at.best), slow,
     )
 
@@ -364,11 +369,11 @@ def ensemble(
 
 @dataclass(frozen=True)
 class Best:
-    """The best point, every point that was simulated, and the rows at the library's values."""
+    """The best point, every point that was simulated, and the rows at the start."""
 
     best: Array
     points: Points
-    library: dict[str, Reading]
+    start: dict[str, Reading]
 
 
 def without_units(names: Sequence[str], z: Array) -> Array:
@@ -377,12 +382,21 @@ def without_units(names: Sequence[str], z: Array) -> Array:
 
 
 def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> Array:
-    """Where a search may start: the library, the middle of the ensemble, and its best members."""
+    """Where a search may begin: the start, the middle of the ensemble, and its best members."""
     goals = list(study.goals.values())
     seen = worth(points.z, goals, [points.found]) + log_posterior(points.z, goals, points.found)
     best = points.z[np.argsort(-seen, kind="stable")[:max(study.size.points - 3, 1)]]
-    first = [study.library(names)[None], z.mean(axis=0)[None], np.median(z, axis=0)[None], best]
-    return without_units(names, np.concatenate(first))
+    start = study.start(names)
+    others = without_units(names, np.concatenate([z.mean(axis=0)[None], np.median(z, axis=0)[None], best]))
+    return np.concatenate([start[None], keeping(study, names, start, others)])
+
+
+def keeping(study: Study, names: Sequence[str], good: Array, wanted: Array) -> Array:
+    """Points (points, n) that break a requirement drawn back towards a good one, shape (n,), as far as is needed to keep all."""
+    trials = good + np.array(BACK)[:, None, None] * (wanted - good)
+    broken = study.breaks(names, trials.reshape(-1, len(names))).reshape(trials.shape[:2]) > 0.0
+    first = np.where(broken.all(axis=0), len(BACK) - 1, broken.argmin(axis=0))
+    return trials[first, np.arange(len(wanted))]
 
 
 def search(
@@ -398,7 +412,7 @@ def search(
     Parameters
     ----------
     first
-        Shape (points, n): where to start; the first of them is the library.
+        Shape (points, n): where to begin; the first of them is the start.
     points
         Simulated before.
     rounds
@@ -409,10 +423,10 @@ def search(
     values, simulated, found = study.judge(names, first)
     everything = Points(points.z, dict(points.found))
     everything.add(simulated, found)
-    middle = len(first) if len(simulated) > len(first) else 0  # the library at the doses that are stated
-    start, library = float(values[0]), {name: r.part(np.array([middle])) for name, r in found.items()}
+    middle = len(first) if len(simulated) > len(first) else 0  # the start at the doses that are stated
+    before = {name: r.part(np.array([middle])) for name, r in found.items()}
     best, value, width = first[values.argmax()], float(values.max()), 1.0
-    study.note(stage=stage, round=0, worth=round(value, 2), library=round(start, 2))
+    study.note(stage=stage, round=0, worth=round(value, 2), start=round(float(values[0]), 2))
     for number in range(rounds):
         if study.late(until):
             break
@@ -424,7 +438,7 @@ def search(
             best, value = wanted[values.argmax()], float(values.max())
         width = min(width * 1.3, 1.5) if gained > 0.2 else max(width * 0.7, LEAST)
         study.note(stage=stage, round=number + 1, worth=round(value, 2), gained=round(gained, 2), width=round(width, 2))
-    return Best(put_back(study, names, best), everything, library)
+    return Best(put_back(study, names, best), everything, before)
 
 
 def proposals(
@@ -449,17 +463,17 @@ def proposals(
     if spread.any():  # every other one moves spreads only: what they do is small beside the rest
         kept[1::2] = spread & (stream(study.seed, f"{purpose}:spreads", scattered * n).reshape(scattered, n) < 0.6)[1::2]
     wanted += list(np.clip(wanted[3] + 0.5 * width * normal * kept, -LIMIT, LIMIT))
-    return without_units(names, np.stack(wanted[:max(study.size.points, 2)]))
+    return keeping(study, names, best, without_units(names, np.stack(wanted[:max(study.size.points, 2)])))
 
 
 def put_back(study: Study, names: Sequence[str], best: Array) -> Array:
-    """The point with the least moved parameters (or all) put back to the library's values, if that costs less than `WORTH`."""
-    library = study.library(names)
-    order = np.argsort(np.abs(best - library), kind="stable")
+    """The point with the least moved parameters (or all) put back to where they began, if that costs less than `WORTH`."""
+    start = study.start(names)
+    order = np.argsort(np.abs(best - start), kind="stable")
     counts = [round(len(best) * share) for share in (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)]
     trials = np.repeat(best[None], len(counts) + 1, axis=0)
     for trial, count in zip(trials, [*counts, len(best)], strict=True):
-        trial[order[:count]] = library[order[:count]]
+        trial[order[:count]] = start[order[:count]]
     values = study.judge(names, trials, FINAL)[0]
     return trials[np.flatnonzero(values >= values.max() - WORTH)[-1]]
 

@@ -36,7 +36,8 @@ class Settings:
     """What a calibration is asked for: size, folders of evidence, text that rows contain, seed; threads change nothing.
 
     `hours` is another limit of time than that of the size; `claims` is how many draws the claims are looked at in; `rows`
-    names the only rows that are fitted (all, without).
+    names the only rows that are fitted (all, without); `from_library` begins at the library's values and not at the medians
+    of the priors.
     """
 
     size: str = "quick"
@@ -47,6 +48,7 @@ class Settings:
     hours: float | None = None
     claims: int = 0
     rows: tuple[str, ...] = ()
+    from_library: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class Job:
     free: Mapping[str, Free]
     units: tuple[str, ...]
     facts: Mapping[str, Any]
+
+    @property
+    def still(self) -> dict[str, float]:
+        """Medians of priors where what does not move stays, if that is not the library's value."""
+        if self.settings.from_library:
+            return {}
+        return {key: item.record.prior for key, item in self.free.items() if item.record.prior != item.record.value}
 
 
 def prepare(settings: Settings, library: Library | None = None) -> Job:
@@ -98,7 +107,7 @@ def prepare(settings: Settings, library: Library | None = None) -> Job:
         "command": "calibrate", "version": __version__, "code": source_hash(), "library": library.digest,
         "evidence": evidence.digest, "schedule": hashlib.sha256(FILE.read_bytes()).hexdigest()[:16],
         "size": {"name": settings.size, **vars(size)}, "rows": [row.name for row in rows], "seed": settings.seed,
-        "claims": settings.claims, "priors": _priors(free),
+        "claims": settings.claims, "priors": _priors(free), "begins": "library" if settings.from_library else "prior",
     }  # fmt: skip
     return Job(settings, evidence, library, schedule, tuple(rows), left, free, units, facts)
 
@@ -138,12 +147,13 @@ def conduct(
     def spent() -> float:
         return float(sum(entry["seconds"].sum() for entry in ledger.known.values() if "seconds" in entry)) / CORES
 
-    sweep = Sweep(job.evidence, job.library, job.free, job.settings.seed, job.settings.threads, ledger, tell=tell)
+    sweep = Sweep(job.evidence, job.library, job.free, job.settings.seed, job.settings.threads, ledger, job.still, tell=tell)
     fine = Solid(replace(sweep, geometry="shells", _experiments={}))
     study = Study(
         job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
         job.settings.seed, spent, tell, sweep.plays,
-        Keeper(job.schedule.requirements, job.library, job.free, ledger, job.settings.seed, job.settings.threads),
+        Keeper(job.schedule.requirements, job.library, job.free, job.still, ledger, job.settings.seed, job.settings.threads),
+        not job.settings.from_library,
     )
     found = run(study)
     boards = findings.scoreboards(
@@ -172,7 +182,7 @@ def claims_table(job: Job, study: Study, found: Posterior, draws: int, tell: Tel
 
     moved = [(i, study.free[name]) for i, name in enumerate(found.names) if name in study.free]
     fitted = {item: item.at(found.draws[:, i]) for i, item in moved}
-    library = study.library(found.names)
+    library = study.start(found.names)
     point = {item: value_of(item, float(found.point[i]))[0] for i, item in moved if found.point[i] != library[i]}
     tell(f"claims in {draws} draws of the prior, and of the posterior")
     common: dict[str, Any] = {"seed": study.seed, "threads": job.settings.threads, "library": job.library}

@@ -145,7 +145,7 @@ def informs_table(study: Study, found: Posterior) -> pd.DataFrame:
 
 def proposals(study: Study, found: Posterior) -> list[dict[str, Any]]:
     """Values for the library: what the best point moves, with the rows that inform it."""
-    goals, out, library = list(study.goals), [], study.library(found.names)
+    goals, out, library = list(study.goals), [], study.start(found.names)
     for i, name in enumerate(found.names):
         if name.startswith(UNIT) or found.point[i] == library[i]:
             continue
@@ -185,7 +185,7 @@ def scoreboards(
     """The scoreboard of `locokine validate` for the fitted rows: library, best point, posterior draws."""
     point = {
         name: np.array([value_of(study.free[name], float(z))[0]])
-        for name, z, here in zip(found.names, found.point, study.library(found.names), strict=True)
+        for name, z, here in zip(found.names, found.point, study.start(found.names), strict=True)
         if not name.startswith(UNIT) and z != here
     }
     everything = {

@@ -38,6 +38,8 @@ class Keeper:
         What is required.
     library, free
         Parameters, and those that may move, by key.
+    still
+        Values of parameters that stay where they are, by key, where that is not the library's value.
     ledger
         Keeps what was simulated.
     seed, threads
@@ -47,6 +49,7 @@ class Keeper:
     requirements: Sequence[Requirement]
     library: Library
     free: Mapping[str, Free]
+    still: Mapping[str, float] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=lambda: Ledger(None, {}))
     seed: int = 1
     threads: int = 1
@@ -73,7 +76,8 @@ class Keeper:
             started = time.process_time()
             size, found = max(COLUMNS // HOSTS, 1), []
             for part in (points[i:i + size] for i in range(0, len(points), size)):
-                values = {self.free[names[i]]: self.free[names[i]].at(part[:, k]) for k, i in enumerate(playing)}
+                values = {self.free[name]: np.full(len(part), value) for name, value in self.still.items()}
+                values |= {self.free[names[i]]: self.free[names[i]].at(part[:, k]) for k, i in enumerate(playing)}
                 people = population_of(experiment, values, len(part), HOSTS)
                 found.append(np.median(reading(one, Trial(experiment, people, self.threads)).reshape(len(part), HOSTS), axis=1))
             return {"found": np.concatenate(found), "seconds": np.array([time.process_time() - started])}

@@ -83,6 +83,8 @@ class Sweep:
         Of subjects; of the engine.
     ledger
         Keeps what was simulated, with the seconds of processor time that it took.
+    still
+        Values of parameters that stay where they are, by key, where that is not the library's value.
     geometry
         "shells" runs solid tumours in shells; None as the scenario says.
     tell
@@ -95,6 +97,7 @@ class Sweep:
     seed: int = 1
     threads: int = 1
     ledger: Ledger = field(default_factory=lambda: Ledger(None, {}))
+    still: Mapping[str, float] = field(default_factory=dict)
     geometry: str | None = None
     tell: Callable[[str], None] = lambda text: None
     _experiments: dict[Setting, Experiment] = field(default_factory=dict)
@@ -164,6 +167,10 @@ class Sweep:
             size = max(COLUMNS // subjects, 1)
             for part in (members[i:i + size] for i in range(0, len(members), size)):
                 values = {
+                    self.free[name]: np.full(len(part), value) for name, value in self.still.items()
+                    if self._plays(name, experiment, setting)
+                }
+                values |= {
                     self.free[name]: self.free[name].at(z[part, i])
                     for i, name in enumerate(names)
                     if not name.startswith(UNIT) and self._plays(name, experiment, setting)
