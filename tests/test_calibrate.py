@@ -17,7 +17,7 @@ from locokine.evidence.calibration import read_schedule
 from locokine.evidence.library import Observation, read_evidence
 from locokine.evidence.likelihood import Likelihood
 from locokine.inference import findings
-from locokine.inference.calibrate import LIMIT, Points, Study, put_back, run
+from locokine.inference.calibrate import run
 from locokine.inference.calibration import Settings, conduct, free_of, prepare
 from locokine.inference.draws import read_posterior
 from locokine.inference.ledger import FILE as LEDGER
@@ -25,6 +25,9 @@ from locokine.inference.ledger import Ledger
 from locokine.inference.prior import candidates
 from locokine.inference.recovery import observed, recover, spread_out
 from locokine.inference.rows import Reading, target, targets
+from locokine.inference.search import keeping, put_back
+from locokine.inference.study import LIMIT, Points, Study
+from locokine.inference.sweep import Sweep
 from locokine.parameters.library import load_library
 from small_calibration import SMALL, known
 from small_calibration import row as made_row
@@ -144,6 +147,31 @@ def test_leaving_the_library_has_to_be_worth_it_and_leaving_the_prior_costs() ->
     assert np.array_equal(put_back(study, names, library + np.array([0.0, 0.0, 0.0, 0.001, 0.5])), library)
 
 
+def test_the_start_is_the_library_or_the_prior() -> None:
+    study = made_up_study(made_up_rows(), 1)
+    assert np.abs(study.start(NAMES)).max() > 0.5
+    assert not replace(study, from_prior=True).start(NAMES).any()
+
+
+def test_points_that_break_a_requirement_are_drawn_back_until_they_keep_it() -> None:
+    study = replace(made_up_study(made_up_rows(), 1), breaks=lambda names, z: np.maximum(z[:, 0] - 0.5, 0.0))
+    good, wanted = np.zeros(2), np.array([[0.4, 1.0], [1.0, 1.0], [0.6, -1.0], [9.0, 1.0]])
+    kept = keeping(study, NAMES[:2], good, wanted)
+    assert kept == pytest.approx(np.array([[0.4, 1.0], [0.4, 0.4], [0.48, -0.8], [1.8, 0.2]]))  # the last one cannot
+
+
+def test_what_does_not_move_is_simulated_at_the_prior() -> None:
+    """With a value held at the prior, and with its coordinate at 0, a row is predicted alike, and not as with the library's."""
+    job = tiny_job()
+    fitted = {name: item.record.prior for name, item in job.free.items() if item.here != 0.0}
+    assert len(fitted) > 3
+    held = Sweep(job.evidence, LIBRARY, job.free, still=fitted)(job.rows, [], np.zeros((1, 0)), 4)
+    moved = Sweep(job.evidence, LIBRARY, job.free)(job.rows, list(fitted), np.zeros((1, len(fitted))), 4)
+    library = Sweep(job.evidence, LIBRARY, job.free)(job.rows, [], np.zeros((1, 0)), 4)
+    assert any(held[row.name].value != library[row.name].value for row in job.rows)
+    assert all(held[row.name].value == pytest.approx(moved[row.name].value, rel=1e-12) for row in job.rows)
+
+
 def test_truths_cover_the_prior_evenly() -> None:
     """One truth in each of as many equal parts of the prior, and coordinates not in the same order."""
     z = spread_out(["a", "b"], 12, 1)
@@ -229,11 +257,16 @@ def test_a_calibration_leaves_everything_that_it_promises(finished: tuple[Path, 
     assert record["versions"]["emcee"]
     assert set(record["scoreboard"]) == {"library", "point", "posterior"}
     assert record["not_identified"]["not moved"]
+    free = tiny_job().free
     for item in record["proposals"]:
         assert item["was"] in ("assumed", "calibrated")
-        assert item["rows"]
+        back = free[item["parameter"]].text(free[item["parameter"]].record.prior, 9)
+        assert item["rows"] or item["after"] == back  # what has not moved goes back to what it was before any fit
+    assert any(not item["rows"] for item in record["proposals"])
+    assert record["study"]["begins"] == "prior"
     draws = read_posterior(out / "posterior.json", LIBRARY)
     assert draws.count == TINY.draws
+    assert {name for name, item in free.items() if item.here != 0.0} <= set(draws.values)
     for name, values in draws.values.items():
         item = next(i for i in candidates(LIBRARY, [name.partition(".")[0]], spreads=True) if i.key == name)
         assert values.min() >= item.record.low * (1.0 - 1e-6)

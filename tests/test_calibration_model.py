@@ -18,11 +18,12 @@ from locokine.evidence.observables import OBSERVABLES
 from locokine.evidence.predictive import predict
 from locokine.evidence.score import STRATA
 from locokine.inference import emulate, findings, kalman
-from locokine.inference.calibrate import LIMIT, Study, ranged, without_units
 from locokine.inference.calibration import free_of
 from locokine.inference.corrected import Corrected
 from locokine.inference.prior import candidates
 from locokine.inference.rows import Reading, Stats, Target, below, reading, target, targets
+from locokine.inference.search import without_units
+from locokine.inference.study import LIMIT, Study, ranged
 from locokine.inference.sweep import Setting, Sweep, doses, unit_of
 from locokine.parameters.library import load_library
 from small_calibration import SMALL, known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ from locokine import api
 from locokine.cli.main import main
 from locokine.errors import InputError
 from locokine.inference import findings
-from locokine.inference.calibrate import LIMIT
 from locokine.inference.claims import prior_of, prior_predictive
 from locokine.inference.draws import read_posterior, with_posterior
 from locokine.inference.fit import prior_batch
 from locokine.inference.prior import Free, candidates
+from locokine.inference.study import LIMIT
 from locokine.parameters.library import BUILTIN, load_library
-from locokine.parameters.write import write_values
+from locokine.parameters.write import BACK, write_values
 from locokine.population import draw
 from locokine.population.uncertain import owned
 
@@ -195,6 +196,33 @@ def test_the_value_before_the_first_fit_stays_as_the_prior(shelf: Path) -> None:
         record = owned(after, owner)[name]
         assert record.value == pytest.approx(findings.value_of(item, -0.3)[0], rel=1e-9)
         assert record.prior == pytest.approx(item.record.prior, rel=1e-5)
+
+
+def test_a_value_that_goes_back_to_its_prior_is_what_it_was_before_any_fit(shelf: Path) -> None:
+    """A law, a spread and a host's own value: status, sources, note and range are those of before, and nothing says `prior`."""
+    chosen = [next(i for i in candidates(LIBRARY, ["laws"]) if i.here == 0.0 and i.record.status == "assumed" and i.record.note)]
+    chosen += [next(i for i in candidates(LIBRARY, ["human"], spreads=True) if i.spread and i.record.status == "assumed")]
+    chosen += [next(i for i in candidates(LIBRARY, ["human"]) if i.here == 0.0 and i.record.scope == "hosts.human")]
+    files = {path.name: path.read_text() for path in shelf.iterdir()}
+    why = "fitted to UT01; 1 nM before (assumed)"
+    write_values(shelf, {item.key: (findings.value_of(item, 0.4)[1], why) for item in chosen})
+    assert {path.name: path.read_text() for path in shelf.iterdir()} != files
+    write_values(shelf, {item.key: (item.text(item.record.value, 9), BACK) for item in chosen})
+    after = load_library([shelf], builtin=False)
+    for item in chosen:
+        owner, _, name = item.key.partition(".")
+        now = owned(after, owner)[name]
+        assert replace(now, positive=item.record.positive) == item.record, item.key
+
+
+def test_a_value_that_was_fitted_goes_back_too(shelf: Path) -> None:
+    item = next(i for i in candidates(LIBRARY, ["laws"]) if i.record.status == "calibrated")
+    write_values(shelf, {item.key: (item.text(item.record.prior, 9), BACK)})
+    now = load_library([shelf], builtin=False).laws.records[item.record.name]
+    assert now.value == now.prior == pytest.approx(item.record.prior, rel=1e-9)
+    assert now.status == "assumed"
+    assert "calibration" not in now.source
+    assert "fitted to" not in now.note
 
 
 def test_a_value_that_cannot_be_written_leaves_the_files_alone(shelf: Path) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 
 from locokine.api import cores
 from locokine.evidence.library import Observation
-from locokine.inference.calibrate import Study
 from locokine.inference.calibration import Settings, prepare
 from locokine.inference.ledger import Ledger
 from locokine.inference.recovery import recover
+from locokine.inference.study import Study
 from locokine.inference.sweep import Sweep
 
 SCENARIOS = ("bolus_human", "cavity_human", "high_dose_human", "high_dose_mouse")

@@ -24,9 +24,12 @@ def calibrate(
         str, typer.Option("--filter", metavar="TEXT", help="Only rows with TEXT in id, words, source or scenario.")
     ] = "",
     hours: Annotated[
-        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 1.8 without --quick).")
+        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 1.45 without --quick).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    from_library: Annotated[
+        bool, typer.Option("--from-library", help="Begin at the library's values, not at the medians of the priors.")
+    ] = False,
     claims: Annotated[
         int, typer.Option(min=0, help="Draws in which the thirteen claims are looked at, before and after (none).")
     ] = 0,
@@ -50,7 +53,7 @@ def calibrate(
         raise InputError("calibrate", "--first-pass and --quick are two sizes", "choose one")
     size = "first" if first else "quick" if quick else "full"
     rows = tuple(first_pass().rows) if first else ()
-    settings = Settings(size, tuple(folders or ()), containing, seed, checked_threads(threads), hours, claims, rows)
+    settings = Settings(size, tuple(folders or ()), containing, seed, checked_threads(threads), hours, claims, rows, from_library)
     job = prepare(settings)
     done = None if force else findings.is_finished(out, job.facts)
     if done is None:
@@ -91,7 +94,8 @@ def _print(done: dict[str, Any], out: Path) -> None:
     typer.echo("Proposed values (parameter, library, proposed, 90 % of the posterior, rows that inform it):")
     for item in done["proposals"]:
         low, high = item["posterior"]
-        typer.echo(f"  {item['parameter']}: {item['before']} -> {item['after']} ({low} to {high}); {', '.join(item['rows'])}")
+        rows = ", ".join(item["rows"]) or "back to the median of its prior"
+        typer.echo(f"  {item['parameter']}: {item['before']} -> {item['after']} ({low} to {high}); {rows}")
     for name, board in done["scoreboard"].items():
         typer.echo(
             f"Mean log score of the fitted rows, {name}: {board['log_score']:.2f} "

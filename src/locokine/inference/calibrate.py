@@ -11,174 +11,29 @@ simulations took, so that a calibration that was killed makes the same decisions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from locokine.evidence.calibration import Schedule, Size, staged
+from locokine.evidence.calibration import staged
 from locokine.evidence.library import Observation
-from locokine.evidence.score import STRATA
 from locokine.inference import emulate, kalman
 from locokine.inference.corrected import Corrected, corrected
 from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
-from locokine.inference.prior import Free
-from locokine.inference.rows import Reading, Target, log_posterior, targets, worth
-from locokine.inference.sweep import UNIT, Simulator
-from locokine.population.draw import stream
+from locokine.inference.rows import Reading, Target
+from locokine.inference.search import UNTIL, Best, promising, search
+from locokine.inference.study import LIMIT, Points, Study
+from locokine.inference.sweep import UNIT
 
 Array = NDArray[np.float64]
-LIMIT = 1.6448536269514722
-"""Furthest coordinate: nothing leaves the range that its record states."""
-NEAREST = 4
-"""Points that a regression uses, per parameter that moves."""
 CHANCE = 2.8
 """A rank correlation counts from so many of its standard errors on."""
-WORTH = 1.0
-"""What moving parameters has to be worth, in units of log score: less, and they are put back to where they began."""
-FINAL = 48
-"""Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
-LEAST = 0.1
-"""Narrowest boxes."""
-SEARCHED, UNCORRECTED = 0.85, 0.6
-"""Share of the time at which the search ends: the last one, and that before the correction by shells."""
-FORBIDDEN = 1e4
-"""What breaking a requirement costs: more than all rows together can gain."""
-BACK = (1.0, 0.8, 0.6, 0.4, 0.2)
-"""Shares of the way to a proposed point that are tried until one keeps the requirements."""
+UNCORRECTED = 0.6
+"""Share of the time at which the search ends that comes before the correction by shells."""
 SPARE = 3
 """Draws of the posterior from which those are chosen that keep the requirements, per draw that is stored."""
-REACH = (0.25, 0.5, 1.0)
-"""Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
-Tell = Callable[[str], None]
-
-
-@dataclass
-class Points:
-    """Simulated points: coordinates (points, n), the prediction of every row, and with how many hosts."""
-
-    z: Array
-    found: dict[str, Reading]
-
-    def __len__(self) -> int:
-        return len(self.z)
-
-    def add(self, z: Array, found: Mapping[str, Reading]) -> None:
-        """More of them."""
-        self.z = np.concatenate([self.z, z])
-        self.found = {name: Reading.joined([old, found[name]]) for name, old in self.found.items()}
-
-    def part(self, which: NDArray[np.int64]) -> dict[str, Reading]:
-        """Predictions of some."""
-        return {name: reading.part(which) for name, reading in self.found.items()}
-
-
-@dataclass
-class Study:
-    """A calibration in progress.
-
-    Attributes
-    ----------
-    rows
-        What is fitted.
-    schedule, size
-        Stages, and how much computing.
-    free
-        Parameters that may move, by key.
-    units
-        Coordinates of units whose size is not known.
-    simulate
-        Predicts rows.
-    shells
-        Predicts rows with solid tumours in shells; None where there is no such thing.
-    seed
-        Of everything.
-    spent
-        Seconds of simulation so far (those kept from an interrupted calibration included).
-    plays
-        Whether a coordinate has a part in a row at all.
-    breaks
-        How far draws (names, coordinates) break what every point must keep; 0 where all is kept.
-    from_prior
-        Whether the search begins at the medians of the priors, and what gains nothing stays there; else at the library's values.
-    trace
-        What was done: one mapping a step.
-    """
-
-    rows: Sequence[Observation]
-    schedule: Schedule
-    size: Size
-    free: Mapping[str, Free]
-    units: Sequence[str]
-    simulate: Simulator
-    shells: Simulator | None = None
-    seed: int = 1
-    spent: Callable[[], float] = lambda: 0.0
-    tell: Tell = lambda text: None
-    plays: Callable[[Observation, str], bool] = lambda row, name: True
-    breaks: Callable[[Sequence[str], Array], Array] = lambda names, z: np.zeros(len(z))
-    from_prior: bool = False
-    trace: list[dict[str, object]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.goals: dict[str, Target] = {goal.name: goal for goal in targets(self.rows)}
-
-    def start(self, names: Sequence[str]) -> Array:
-        """Coordinates where the search begins, and of what does not move: of the priors' medians or the library; 0 for units."""
-        here = [self.free[name].here if name in self.free and not self.from_prior else 0.0 for name in names]
-        return np.clip(here, -LIMIT, LIMIT)
-
-    @property
-    def spreads(self) -> list[str]:
-        """Parameters that are spreads: they move from the last stage on, all of them."""
-        return [key for key, item in self.free.items() if item.spread]
-
-    def late(self, share: float) -> bool:
-        """Whether so large a share of the time is used up."""
-        return self.spent() > share * 3600.0 * self.size.hours
-
-    def part(self, rows: Sequence[Observation], names: Sequence[str]) -> NDArray[np.bool_]:
-        """Which coordinate has a part in which row; shape (names, rows)."""
-        return np.array([[self.plays(row, name) for row in rows] for name in names], dtype=bool).reshape(len(names), len(rows))
-
-    def surfaces(self, names: Sequence[str], points: Points, centre: Array) -> dict[str, emulate.Surface]:
-        """Regressions of all rows around a point."""
-        goals, nearest = list(self.goals.values()), NEAREST * len(names) + 60
-        return emulate.fit_surfaces(points.z, goals, points.found, centre, nearest, self.part(self.rows, names))
-
-    def at_doses(self, names: Sequence[str], z: Array) -> list[Array]:
-        """The same points with all units at each of the doses of the scoreboard (the library knows no fitted unit)."""
-        units = np.array([name.startswith(UNIT) for name in names], dtype=bool)
-        if not units.any():
-            return [z]
-        return [np.where(units, level, z) for level in STRATA]
-
-    def judge(self, names: Sequence[str], z: Array, least: int = 0) -> tuple[Array, Array, dict[str, Reading]]:
-        """What points are worth, with at least so many hosts; all points that were simulated for it; their predictions."""
-        doses = self.at_doses(names, z)
-        found = [self.simulate(self.rows, names, one, max(self.size.judged, least)) for one in doses]
-        together = {name: Reading.joined([one[name] for one in found]) for name in found[0]}
-        broken = self.breaks(names, z)
-        values = worth(z, list(self.goals.values()), found) - FORBIDDEN * ((broken > 0.0) + broken)
-        return values, np.concatenate(doses), together
-
-    def note(self, **facts: object) -> None:
-        """Keep a line of the trace and tell it."""
-        self.trace.append({**facts, "minutes": round(self.spent() / 60.0, 2)})
-        self.tell(", ".join(f"{name} {value}" for name, value in self.trace[-1].items()))
-
-    def draws(self, names: Sequence[str], count: int) -> Array:
-        """Coordinates of the prior within the limit, shape (count, names): every coordinate from its own stream."""
-        return np.stack([ranged(stream(self.seed, f"prior:{name}", count)) for name in names], axis=1)
-
-
-def ranged(u: Array) -> Array:
-    """Standard normal numbers within the limit, from uniform ones."""
-    from scipy.special import ndtr, ndtri
-
-    low = ndtr(-LIMIT)
-    return np.clip(np.asarray(ndtri(low + (1.0 - 2.0 * low) * u)), -LIMIT, LIMIT)
 
 
 @dataclass(frozen=True)
@@ -233,7 +88,7 @@ def run(study: Study) -> Posterior:
             z, _ = ensemble(study, stage.name, by_stage[stage.name], names, z, study.size.steps, 0.3, spread)
     z, points = ensemble(study, study.schedule.stages[-1].name, study.rows, names, z, study.size.joint, 0.5)
     points.add(z, study.simulate(study.rows, names, z, study.size.hosts))
-    until = UNCORRECTED if study.size.corrected and study.shells else SEARCHED
+    until = UNCORRECTED if study.size.corrected and study.shells else UNTIL
     found = search(study, "point", names, promising(study, names, z, points), points, study.size.rounds, until)
     shells = in_shells(study, names, found.best)
     if study.size.corrected and shells:
@@ -363,119 +218,6 @@ def ensemble(
     assert points is not None
     return z, points
 
-
-# --- the best point --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best point, every point that was simulated, and the rows at the start."""
-
-    best: Array
-    points: Points
-    start: dict[str, Reading]
-
-
-def without_units(names: Sequence[str], z: Array) -> Array:
-    """Points with the coordinates of units at 0: a point for the library has none."""
-    return np.where([name.startswith(UNIT) for name in names], 0.0, z)
-
-
-def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> Array:
-    """Where a search may begin: the start, the middle of the ensemble, and its best members."""
-    goals = list(study.goals.values())
-    seen = worth(points.z, goals, [points.found]) + log_posterior(points.z, goals, points.found)
-    best = points.z[np.argsort(-seen, kind="stable")[:max(study.size.points - 3, 1)]]
-    start = study.start(names)
-    others = without_units(names, np.concatenate([z.mean(axis=0)[None], np.median(z, axis=0)[None], best]))
-    return np.concatenate([start[None], keeping(study, names, start, others)])
-
-
-def keeping(study: Study, names: Sequence[str], good: Array, wanted: Array) -> Array:
-    """Points (points, n) that break a requirement drawn back towards a good one, shape (n,), as far as is needed to keep all."""
-    trials = good + np.array(BACK)[:, None, None] * (wanted - good)
-    broken = study.breaks(names, trials.reshape(-1, len(names))).reshape(trials.shape[:2]) > 0.0
-    first = np.where(broken.all(axis=0), len(BACK) - 1, broken.argmin(axis=0))
-    return trials[first, np.arange(len(wanted))]
-
-
-def search(
-    study: Study, stage: str, names: Sequence[str], first: Array, points: Points, rounds: int, until: float = SEARCHED
-) -> Best:
-    """The point for the library: the best log score of all rows that is worth leaving the present values for.
-
-    It is judged as the library will be, by the scoreboard's log score (a proper score: Gneiting and Raftery 2007,
-    doi:10.1198/016214506000001437) with doses of an uncertain unit at three sizes, less half the squared coordinates.
-    Regressions around the best point so far propose where to go: their best points in boxes of three sizes, half of the
-    way, and scattered ones to learn from; the engine judges. Boxes shrink when nothing was gained.
-
-    Parameters
-    ----------
-    first
-        Shape (points, n): where to begin; the first of them is the start.
-    points
-        Simulated before.
-    rounds
-        At most so many.
-    until
-        Share of the time after which no further round begins.
-    """
-    values, simulated, found = study.judge(names, first)
-    everything = Points(points.z, dict(points.found))
-    everything.add(simulated, found)
-    middle = len(first) if len(simulated) > len(first) else 0  # the start at the doses that are stated
-    before = {name: r.part(np.array([middle])) for name, r in found.items()}
-    best, value, width = first[values.argmax()], float(values.max()), 1.0
-    study.note(stage=stage, round=0, worth=round(value, 2), start=round(float(values[0]), 2))
-    for number in range(rounds):
-        if study.late(until):
-            break
-        wanted = proposals(study, f"{stage}:{number}", names, study.surfaces(names, everything, best), best, width)
-        values, simulated, found = study.judge(names, wanted)
-        everything.add(simulated, found)
-        gained = float(values.max()) - value
-        if gained > 0.0:
-            best, value = wanted[values.argmax()], float(values.max())
-        width = min(width * 1.3, 1.5) if gained > 0.2 else max(width * 0.7, LEAST)
-        study.note(stage=stage, round=number + 1, worth=round(value, 2), gained=round(gained, 2), width=round(width, 2))
-    return Best(put_back(study, names, best), everything, before)
-
-
-def proposals(
-    study: Study, purpose: str, names: Sequence[str], surfaces: Mapping[str, emulate.Surface], best: Array, width: float
-) -> Array:
-    """Points worth simulating around the best one; `purpose` names the random numbers of the scattered ones."""
-    goals, n = list(study.goals.values()), len(best)
-    density = emulate.Density(goals, surfaces, np.inf)
-
-    def score(z: Array) -> Array:
-        return emulate.scored(z, goals, surfaces, study.size.judged, study.at_doses(names, z))
-
-    wanted: list[Array] = []
-    for reach in REACH:
-        low, high = (np.clip(best + sign * reach * width, -LIMIT, LIMIT) for sign in (-1.0, 1.0))
-        top, robust = emulate.highest(score, best, low, high), emulate.highest(density, best, low, high)
-        wanted += [top, 0.5 * (top + best), robust]
-    scattered = max(study.size.points - len(wanted), 2)
-    normal = normal_draws(study.seed, purpose, scattered * n).reshape(scattered, n)
-    kept = stream(study.seed, f"{purpose}:which", scattered * n).reshape(scattered, n) < 0.3
-    spread = np.array([name in study.spreads for name in names], dtype=bool)
-    if spread.any():  # every other one moves spreads only: what they do is small beside the rest
-        kept[1::2] = spread & (stream(study.seed, f"{purpose}:spreads", scattered * n).reshape(scattered, n) < 0.6)[1::2]
-    wanted += list(np.clip(wanted[3] + 0.5 * width * normal * kept, -LIMIT, LIMIT))
-    return keeping(study, names, best, without_units(names, np.stack(wanted[:max(study.size.points, 2)])))
-
-
-def put_back(study: Study, names: Sequence[str], best: Array) -> Array:
-    """The point with the least moved parameters (or all) put back to where they began, if that costs less than `WORTH`."""
-    start = study.start(names)
-    order = np.argsort(np.abs(best - start), kind="stable")
-    counts = [round(len(best) * share) for share in (0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.92)]
-    trials = np.repeat(best[None], len(counts) + 1, axis=0)
-    for trial, count in zip(trials, [*counts, len(best)], strict=True):
-        trial[order[:count]] = start[order[:count]]
-    values = study.judge(names, trials, FINAL)[0]
-    return trials[np.flatnonzero(values >= values.max() - WORTH)[-1]]
 
 
 # --- what is known ---------------------------------------------------------------------------------------------------

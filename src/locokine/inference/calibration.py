@@ -16,12 +16,12 @@ from locokine.evidence.calibration import FILE, Schedule, fitted_rows, read_sche
 from locokine.evidence.first_pass import first_pass
 from locokine.evidence.library import Evidence, Observation, read_evidence
 from locokine.inference import findings
-from locokine.inference.calibrate import Posterior, Study, Tell, run
+from locokine.inference.calibrate import Posterior, run
 from locokine.inference.draws import SHIPPED
-from locokine.inference.findings import value_of
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free, candidates, rows_of, scale, scopes_of
 from locokine.inference.requirements import Keeper
+from locokine.inference.study import Study, Tell
 from locokine.inference.sweep import Solid, Sweep, setting_of, unit_of
 from locokine.parameters.library import Library, load_library
 
@@ -182,8 +182,7 @@ def claims_table(job: Job, study: Study, found: Posterior, draws: int, tell: Tel
 
     moved = [(i, study.free[name]) for i, name in enumerate(found.names) if name in study.free]
     fitted = {item: item.at(found.draws[:, i]) for i, item in moved}
-    library = study.start(found.names)
-    point = {item: value_of(item, float(found.point[i]))[0] for i, item in moved if found.point[i] != library[i]}
+    point = {study.free[name]: value for name, (value, _) in findings.point_values(study, found).items()}
     tell(f"claims in {draws} draws of the prior, and of the posterior")
     common: dict[str, Any] = {"seed": study.seed, "threads": job.settings.threads, "library": job.library}
     before = prior_predictive(draws, **common)
@@ -207,16 +206,16 @@ def adopt(done: Mapping[str, Any], out: Path) -> dict[str, Path]:
         If the library has changed since, or cannot be written.
     """
     from locokine.parameters.library import BUILTIN
-    from locokine.parameters.write import write_values
+    from locokine.parameters.write import BACK, write_values
 
     library = load_library()
     if done["study"]["library"] != library.digest:
         problem = "belongs to another version of the parameter library"
         raise InputError(str(out), problem, "calibrate again with this version")
-    changed = write_values(BUILTIN, {
-        item["parameter"]: (item["after"], f"fitted to {', '.join(item['rows'])}; {item['before']} before ({item['was']})")
-        for item in done["proposals"]
-    })  # fmt: skip
+    def why(item: Mapping[str, Any]) -> str:
+        return f"fitted to {', '.join(item['rows'])}; {item['before']} before ({item['was']})" if item["rows"] else BACK
+
+    changed = write_values(BUILTIN, {item["parameter"]: (item["after"], why(item)) for item in done["proposals"]})
     from locokine.results.store import disk_errors, write_atomic
 
     path = out / findings.DRAWS

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from locokine.evidence.library import Evidence, Observation
 from locokine.evidence.score import Scoreboard, Source, score
-from locokine.inference.calibrate import LIMIT, Posterior, Study
+from locokine.inference.calibrate import Posterior
 from locokine.inference.draws import PosteriorDraws
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import Free
 from locokine.inference.rows import Reading, Target
+from locokine.inference.study import LIMIT, Study
 from locokine.inference.sweep import UNIT
 from locokine.parameters.library import Library
 from locokine.population.draw import stream
@@ -144,27 +145,49 @@ def informs_table(study: Study, found: Posterior) -> pd.DataFrame:
 
 
 def proposals(study: Study, found: Posterior) -> list[dict[str, Any]]:
-    """Values for the library: what the best point moves, with the rows that inform it."""
-    goals, out, library = list(study.goals), [], study.start(found.names)
-    for i, name in enumerate(found.names):
-        if name.startswith(UNIT) or found.point[i] == library[i]:
-            continue
-        item = study.free[name]
-        value, text = value_of(item, float(found.point[i]))
-        order = np.argsort(-found.informs[i], kind="stable")
-        told = [goals[k] for k in order if found.informs[i, k] >= TELLS][:6] or [goals[int(order[0])]]
-        low, high = np.quantile(found.draws[:, i], (0.05, 0.95))
+    """Values for the library, where they are not the library's: of what the best point moves, with the rows that inform it,
+    and of what the library has moved before and this calibration has not (no rows: back to the medians of the priors)."""
+    goals, out, at = list(study.goals), [], {name: i for i, name in enumerate(found.names)}
+    for name, (value, text) in point_values(study, found).items():
+        item, i = study.free[name], at.get(name)
+        z = 0.0 if i is None else float(found.point[i])
+        told, ends = [], (-LIMIT, LIMIT)
+        if i is not None:
+            ends = np.quantile(found.draws[:, i], (0.05, 0.95))
+            order = np.argsort(-found.informs[i], kind="stable")
+            told = [goals[k] for k in order if found.informs[i, k] >= TELLS][:6] or [goals[int(order[0])]]
         out.append({
             "parameter": name, "before": item.text(item.record.value, 6), "after": text, "value": value,
             "was": item.record.status, "range": [item.text(item.record.low), item.text(item.record.high)],
-            "posterior": [item.text(float(item.at(np.array([x]))[0])) for x in (low, high)],
-            "z": float(found.point[i]), "rows": told,
+            "posterior": [item.text(float(item.at(np.array([x]))[0])) for x in ends],
+            "z": z, "rows": told if z else [],
         })  # fmt: skip
     return out
 
 
+def point_values(study: Study, found: Posterior) -> dict[str, tuple[float, str]]:
+    """Parameters whose values at the best point are not the library's: value, rounded to three digits, and its text.
+
+    What does not move stays at the library's value or, in a calibration from the priors, at the median of its prior.
+    """
+    values: dict[str, tuple[float, str]] = {}
+    for name, item in study.free.items():
+        if study.from_prior:
+            values[name] = item.record.prior, item.text(item.record.prior, 9)
+    for name, z, start in zip(found.names, found.point, study.start(found.names), strict=True):
+        if name in study.free and z != start:
+            values[name] = value_of(study.free[name], float(z))
+    return {
+        name: made for name, made in values.items()
+        if abs(made[0] - study.free[name].record.value) > 1e-9 * abs(study.free[name].record.value)
+    }
+
+
 def posterior_file(study: Study, found: Posterior, library: Library) -> dict[str, Any]:
-    """Posterior draws in the format that `--uncertainty FILE` reads, units and their coordinates beside them."""
+    """Posterior draws in the format that `--uncertainty FILE` reads, units and their coordinates beside them.
+
+    What does not move, but is not at the library's value, has the same value in all draws.
+    """
     parameters, units = {}, {}
     for i, name in enumerate(found.names):
         z = found.draws[:, i]
@@ -175,6 +198,10 @@ def posterior_file(study: Study, found: Posterior, library: Library) -> dict[str
         unit = item.record.unit
         values = item.at(z) / unit_factor(unit)
         parameters[name] = {"unit": unit, "draws": [float(f"{x:.7g}") for x in values]}
+    for name, (value, _) in point_values(study, found).items():
+        if name not in parameters:
+            unit = study.free[name].record.unit
+            parameters[name] = {"unit": unit, "draws": [float(f"{value / unit_factor(unit):.7g}")] * len(found.draws)}
     return {"library_hash": library.digest, "parameters": parameters, "units": units}
 
 
@@ -183,12 +210,9 @@ def scoreboards(
     draws: int,
 ) -> dict[str, Scoreboard]:
     """The scoreboard of `locokine validate` for the fitted rows: library, best point, posterior draws."""
-    point = {
-        name: np.array([value_of(study.free[name], float(z))[0]])
-        for name, z, here in zip(found.names, found.point, study.start(found.names), strict=True)
-        if not name.startswith(UNIT) and z != here
-    }
-    everything = {
+    point = {name: np.array([value]) for name, (value, _) in point_values(study, found).items()}
+    everything = {name: np.full(len(found.draws), values[0]) for name, values in point.items()}
+    everything |= {
         name: study.free[name].at(found.draws[:, i]) for i, name in enumerate(found.names) if not name.startswith(UNIT)
     }
     sources: dict[str, tuple[Source | None, int]] = {

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.evidence.library import Observation
-from locokine.inference.calibrate import Posterior, Study, ranged, run
+from locokine.inference.calibrate import Posterior, run
 from locokine.inference.rows import FREEDOM, WITHIN, Reading, targets
+from locokine.inference.study import Study, ranged
 from locokine.population.draw import stream
 
 Array = NDArray[np.float64]

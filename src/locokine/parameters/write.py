@@ -1,8 +1,9 @@
 """Write values into the files of a library, leaving everything else (comments, order, layout) as it is.
 
 Only the record of the named owner is touched: its value, status, source and note; the value before its first fit stays as
-`prior`. A value that an entry has from a definition or an ancestor becomes a record of its own. The library is read again
-afterwards; if it would not be read, the files are left as they were.
+`prior`. One that is put back to that value is what it was before any fit: assumed. A value that an entry has from a
+definition or an ancestor becomes a record of its own. The library is read again afterwards; if it would not be read, the
+files are left as they were.
 """
 
 from __future__ import annotations
@@ -28,20 +29,25 @@ VALUE = re.compile(r"(?<![A-Za-z_])value:\s*(?P<value>[^,}]+)")
 STATUS = re.compile(r"(?<![A-Za-z_])status:\s*\w+")
 SOURCES = re.compile(r"(?<![A-Za-z_])source:\s*\[([^\]]*)\]")
 PRIOR = re.compile(r"(?<![A-Za-z_])prior:")
+OLD = r",?\s*(?<![A-Za-z_]){prior}:\s*[^,}}]+"
+"""A prior with its comma, to be taken out."""
+BACK = ""
+"""What is added to the note of a value that goes back to what it was before any fit: nothing."""
 AFTER = re.compile(r";?\s*fitted to [^;]*; [^;]* before \(\w+\)")
 SPREAD = re.compile(r"(?<![A-Za-z_])spread:\s*\{[^{}]*\}")
 HELD = "spread: @"
 
 
 def write_values(folder: Path, values: Mapping[str, tuple[str, str]]) -> dict[str, Path]:
-    """Write values as calibrated.
+    """Write values as calibrated, or back to where they were before any fit.
 
     Parameters
     ----------
     folder
         Of the library.
     values
-        OWNER.NAME (or its spread, OWNER.NAME.between) → value with unit as text, and what to add to the note.
+        OWNER.NAME (or its spread, OWNER.NAME.between) → value with unit as text, and what to add to the note; `BACK` for
+        a value that goes back to its prior.
 
     Returns
     -------
@@ -83,11 +89,12 @@ def _check(folder: Path, values: Mapping[str, tuple[str, str]]) -> None:
     from locokine.units import parse_quantity
 
     library = load_library([folder], builtin=False)
-    for key, (value, _) in values.items():
+    for key, (value, why) in values.items():
         owner, _, name = key.partition(".")
         record = _record(library, _scope(library, owner), owner, name)
+        known = record.status == "calibrated" or why == BACK
         wanted = float(value) if record.unit == "1" else parse_quantity(value, record.unit, key, minimum=None)
-        if abs(record.value - wanted) > 1e-9 * max(abs(wanted), 1e-300) or record.status != "calibrated":
+        if abs(record.value - wanted) > 1e-9 * max(abs(wanted), 1e-300) or not known:
             raise InputError(str(folder), f"{key} could not be written", "write it by hand")
 
 
@@ -179,16 +186,18 @@ def _own(record: Record, name: str, value: str, why: str) -> list[str]:
 
     unit = ', unit: "1"' if record.unit == "1" else ""
     low, high, prior = (format_quantity(x, record.unit, 6) for x in (record.low, record.high, record.prior))
+    status, sources = ("assumed", _without(record.source)) if why == BACK else ("calibrated", _sources(record.source))
+    before = "" if why == BACK else f", prior: {prior}"
     usual = 0.0, (1.0 if record.distribution == "logit" else math.inf)
     ends = record.physical_low, record.physical_high
     bounds = "" if ends == usual else f", physical: [{', '.join(_bound(x, record.unit) for x in ends)}]"
-    note = f"{record.note}; {why}" if record.note else why
+    note = "; ".join(part for part in (AFTER.sub("", record.note).strip("; "), why) if part)
     if record.within:
         bounds = f", within: {record.within:g}{bounds}"
     return [
         f"      {name}:\n",
-        (f"          {{value: {value}{unit}, prior: {prior}, range: [{low}, {high}], distribution: {record.distribution}, "
-        f"between: {record.between:g}{bounds}, status: calibrated, source: [{', '.join(_sources(record.source))}],\n"),
+        (f"          {{value: {value}{unit}{before}, range: [{low}, {high}], distribution: {record.distribution}, "
+        f"between: {record.between:g}{bounds}, status: {status}, source: [{', '.join(sources)}],\n"),
         f'           note: "{_plain(note)}"{_spread_text(record)}}}\n',
     ]
 
@@ -217,18 +226,30 @@ def _respread(block: str, part: str, value: str, why: str) -> str:
     now = number.search(rest)
     if held is None or now is None or STATUS.search(held.group()) is None:
         raise InputError(part, "has no value where it was looked for", "write it by hand")
+    if why == BACK:
+        text = re.sub(OLD.format(prior=f"prior_{part}"), "", held.group())
+        if "prior_" not in text:  # the other one is not fitted either
+            text = STATUS.sub("status: assumed", text, count=1)
+            text = SOURCES.sub(lambda found: f"source: [{', '.join(_without(_keys(found)))}]", text, count=1)
+        text = NOTE.sub(lambda found: f'note: "{_spread_note(found.group(1), part)}"', text, count=1)
+        return number.sub(f"{part}: {value}", rest, count=1).replace(HELD, text)
     text = STATUS.sub("status: calibrated", held.group(), count=1)
     listed = SOURCES.search(text)
-    keys = tuple(key.strip() for key in listed.group(1).split(",") if key.strip()) if listed else ()
+    keys = _keys(listed) if listed else ()
     cited = f"source: [{', '.join(_sources(keys))}]"
     text = SOURCES.sub(cited, text, count=1) if listed else text.replace("status: calibrated", f"status: calibrated, {cited}")
     said = NOTE.search(text)
-    old = re.sub(rf";?\s*{part} fitted to [^;]*; [^;]* before \(\w+\)", "", said.group(1)).strip("; ") if said else ""
+    old = _spread_note(said.group(1), part) if said else ""
     note = f'note: "{_plain(f"{old}; {part} {why}" if old else f"{part} {why}")}"'
     text = NOTE.sub(note, text, count=1) if said else f"{text[:-1]}, {note}}}"
     if f"prior_{part}:" not in text:
         text = f"{text[:-1]}, prior_{part}: {now.group().partition(':')[2].strip()}}}"
     return number.sub(f"{part}: {value}", rest, count=1).replace(HELD, text)
+
+
+def _spread_note(note: str, part: str) -> str:
+    """A note without what a fit of this part of the spread has added."""
+    return re.sub(rf";?\s*{part} fitted to [^;]*; [^;]* before \(\w+\)", "", note).strip("; ")
 
 
 def _bound(x: float, unit: str) -> str:
@@ -241,6 +262,14 @@ def _sources(keys: tuple[str, ...]) -> list[str]:
     return [*keys, *(() if SOURCE in keys else (SOURCE,))]
 
 
+def _without(keys: tuple[str, ...]) -> list[str]:
+    return [key for key in keys if key != SOURCE]
+
+
+def _keys(listed: re.Match[str]) -> tuple[str, ...]:
+    return tuple(key.strip() for key in listed.group(1).split(",") if key.strip())
+
+
 def _plain(text: str) -> str:
     return text.replace("\\", "").replace('"', "'")
 
@@ -248,16 +277,21 @@ def _plain(text: str) -> str:
 def _rewritten(block: str, record: Record, value: str, why: str) -> str:
     """A record as written, with another value, status, source and note."""
     def note(found: re.Match[str]) -> str:
-        old = AFTER.sub("", found.group(1)).strip("; ")
-        return f'note: "{_plain(old + "; " + why if old else why)}"'
+        parts = (AFTER.sub("", found.group(1)).strip("; "), why)
+        return f'note: "{_plain("; ".join(part for part in parts if part))}"'
 
     from locokine.units import format_quantity
 
     held = SPREAD.search(block)
     block = SPREAD.sub(HELD, block, count=1)
-    kept = "" if PRIOR.search(block) else f", prior: {format_quantity(record.prior, record.unit, 6)}"
+    if why == BACK:
+        block, kept = re.sub(OLD.format(prior="prior"), "", block), ""
+        status, sources = "assumed", _without(record.source)
+    else:
+        kept = "" if PRIOR.search(block) else f", prior: {format_quantity(record.prior, record.unit, 6)}"
+        status, sources = "calibrated", _sources(record.source)
     block = VALUE.sub(f"value: {value}{kept}", block, count=1)
-    block = STATUS.sub("status: calibrated", block, count=1)
-    block = SOURCES.sub(f"source: [{', '.join(_sources(record.source))}]", block, count=1)
+    block = STATUS.sub(f"status: {status}", block, count=1)
+    block = SOURCES.sub(f"source: [{', '.join(sources)}]", block, count=1)
     block = NOTE.sub(note, block, count=1)
     return block if held is None else block.replace(HELD, held.group())
