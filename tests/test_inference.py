@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import small_library
 from locokine.errors import InputError
 from locokine.evidence.first_pass import FILE, first_pass
 from locokine.evidence.library import read_evidence
@@ -175,13 +176,20 @@ def test_only_assumed_and_calibrated_values_may_move() -> None:
     assert all(item.record.low < item.record.high for item in found)
 
 
-def test_what_is_inherited_unchanged_moves_with_its_ancestor_only() -> None:
+def test_what_is_inherited_moves_with_its_ancestor_and_what_is_stated_by_itself(tmp_path: Path) -> None:
+    """Whatever the numbers are: a fit that makes two of them alike does not join them."""
     both = candidates(LIBRARY, ["melanoma_skin", "melanoma_visceral"])
-    same = {
-        name for name, record in LIBRARY.lines["melanoma_visceral"].records.items()
-        if record.value == LIBRARY.lines["melanoma_skin"].records[name].value
-    }
-    assert not [item for item in both if item.owner == "melanoma_visceral" and item.record.name in same]
+    own = {name for name, record in LIBRARY.lines["melanoma_visceral"].records.items() if record.stated == "melanoma_visceral"}
+    assert own
+    assert {item.record.name for item in both if item.owner == "melanoma_visceral" and not item.spread} <= own
+    alike = "      weight: {value: 0.025 kg, range: [0.02 kg, 0.03 kg], status: assumed}\n"
+    for hosts, expected in (
+        (small_library.HOSTS, ["shrew.weight"]),
+        (small_library.HOSTS.replace("    values:\n", "    values:\n" + alike, 1), ["shrew.weight", "pygmy_shrew.weight"]),
+    ):
+        library = load_library([small_library.write(tmp_path / str(len(expected)), hosts=hosts)], builtin=False)
+        found = candidates(library, ["shrew", "pygmy_shrew"])
+        assert [item.key for item in found if item.record.name == "weight"] == expected
 
 
 def test_an_unknown_scope_is_named() -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ class Library:
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-ASIDE = ("note", "source", "prior")
+ASIDE = ("note", "source", "prior", "stated")
 """What no prediction depends on: another note, or the value that a fit began from, does not make another library."""
 
 
@@ -271,7 +271,7 @@ def _add_entry(raw: _Raw, scope: str, name: str, value: Any, shown: str, line: i
 
 def _laws(raw: _Raw) -> Entry:
     records = {
-        name: build_record(name, block, lines, "laws", home)
+        name: _stated(build_record(name, block, lines, "laws", home), "laws", "laws")
         for name, (block, lines, home) in raw.definitions["laws"].items()
     }
     return Entry("laws", "laws", {}, records, {}, ("laws",))
@@ -308,6 +308,8 @@ def _entry(raw: _Raw, scope: str, name: str, lineage: tuple[str, ...], laws: Ent
     lines = {key: dict(where) for key, (_, where, _) in definitions.items()}
     homes = {key: home for key, (_, _, home) in definitions.items()}
     overrides: list[str] = []
+    stated = dict.fromkeys(definitions, "")
+    spread = dict(stated)
     meta: dict[str, Any] = {}
     data: tuple[Datum, ...] = ()
     label = name
@@ -328,8 +330,12 @@ def _entry(raw: _Raw, scope: str, name: str, lineage: tuple[str, ...], laws: Ent
                 law, where, _ = raw.definitions["laws"][key]
                 merged[key], lines[key] = dict(law), dict(where)
                 overrides.append(key)
+                stated[key] = spread[key] = "laws"
             partial = check_fields(value, file, line, f"{ancestor}.{key}")
+            if {"spread", "between", "within"} & set(partial):
+                spread[key] = ancestor
             if "value" in partial:
+                stated[key] = ancestor
                 lines[key] = {field: place for field, place in lines[key].items() if field not in OF_ONE_VALUE}
             merged[key] = merge(merged[key], partial)
             lines[key].update({field: (file, number) for field, number in partial.lines.items()})
@@ -339,9 +345,15 @@ def _entry(raw: _Raw, scope: str, name: str, lineage: tuple[str, ...], laws: Ent
         place = at_line(*lines[key].get("value", homes[key]), f"{name}.{key}.value")
         _check_dimension(key, raw_record.get("value"), raw, scope, place)
         defined = (definitions.get(key) or raw.definitions["laws"][key])[0]
-        records[key] = build_record(key, raw_record, lines[key], f"{scope}.{name}", homes[key], defined.get("distribution"))
+        record = build_record(key, raw_record, lines[key], f"{scope}.{name}", homes[key], defined.get("distribution"))
+        records[key] = _stated(record, stated[key], spread[key])
     law_records = {key: records.pop(key) for key in overrides}
     return Entry(name, label, plain(meta), records, law_records, lineage, data)
+
+
+def _stated(record: Record, value: str, spread: str) -> Record:
+    """A record that knows which entries state its value and its spread."""
+    return replace(record, stated=value, spread=record.spread and replace(record.spread, stated=spread))
 
 
 def _check_dimension(name: str, value: object, raw: _Raw, scope: str, place: str) -> None:

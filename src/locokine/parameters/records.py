@@ -29,8 +29,8 @@ SPREAD_FIELDS = ("between", "prior_between", "within", "prior_within", "status",
 class Spread:
     """How surely the spread of a parameter is known: 90 % ranges, (0, 0) where it has none, and where they come from.
 
-    `prior` has the medians of the priors of `between` and `within`; no prediction depends on it, so that it is not in the
-    text of which the digest of a library is made.
+    `prior` has the medians of the priors of `between` and `within`, `stated` the entry that states the spread; no prediction
+    depends on them, so that they are not in the text of which the digest of a library is made.
     """
 
     between: tuple[float, float] = (0.0, 0.0)
@@ -39,6 +39,7 @@ class Spread:
     source: tuple[str, ...] = ()
     note: str = ""
     prior: tuple[float, float] = field(default=(0.0, 0.0), repr=False)
+    stated: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Record:
         Share of the variance `between`² that lies between the lesions of one subject (of a line only); 0: they are alike.
     spread
         Ranges of `between` and `within`; None where the spread itself is not in question.
+    stated
+        Name of the entry that states the value (this one, or one that it inherits from); "" for the definition.
     positive
         Whether the definition allows no 0, whatever the distribution of this record: it is log-normal or logit there and states
         no physical bounds.
@@ -98,6 +101,7 @@ class Record:
     within: float = 0.0
     spread: Spread | None = None
     positive: bool = False
+    stated: str = ""
 
     @property
     def cited(self) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ class Record:
             if ends != (0.0, 0.0):
                 found.append(Record(
                     f"{self.name}.{name}", value, "1", *ends, prior, kind, 0.0, 0.0, top, self.spread.status, self.spread.source,
-                    self.spread.note, self.scope,
+                    self.spread.note, self.scope, stated=self.spread.stated,
                 ))
         return found
 

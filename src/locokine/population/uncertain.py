@@ -43,11 +43,9 @@ def parameter_of(key: str) -> str:
 
 
 def inherited_alike(record: Record, library: Library, ancestor: str) -> bool:
-    """Whether an ancestor has the same value, range and prior."""
+    """Whether an ancestor has its value (or spread) from the same statement: then they move together, whatever it is now."""
     other = owned(library, ancestor).get(record.name)
-    return other is not None and all(
-        getattr(other, part) == getattr(record, part) for part in ("value", "low", "high", "prior")
-    )
+    return other is not None and other.stated == record.stated
 
 
 def rows_named(experiment: Experiment, owner: str, name: str) -> list[str]:
