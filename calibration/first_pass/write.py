@@ -28,7 +28,7 @@ def page(found: Record) -> str:
     )
     parts.append("## Values\n\nz is the distance from the median of the prior in its standard deviations.\n\n"
                  "| parameter | before | after | prior range | z | rows that inform it |\n|---|---|---|---|---|---|")
-    for item in found["proposals"]:
+    for item in (one for one in found["proposals"] if one["rows"]):
         parts.append(
             f"| {item['parameter']} | {item['before']} | {item['after']} | {item['range'][0]} to {item['range'][1]} "
             f"| {item['z']:+.2f} | {', '.join(item['rows'])} |"
@@ -53,7 +53,8 @@ Written by `python -m calibration.first_pass` (seed {seed}, locokine {version}, 
 edit. Research use only.
 
 The method is that of `locokine calibrate` ([the statistical model](calibration_model.md)), on a dozen rows and in a quarter of an
-hour. Only values with status assumed or calibrated may move, measured and derived ones never. A row that stays far off is
+hour. It begins at the medians of the priors, and what it does not move stays there; "before" is the library that ships, which was fitted to
+many more rows. Only values with status assumed or calibrated may move, measured and derived ones never. A row that stays far off is
 a misfit, and reported as one: nothing was forced.
 """
 CLAIMS_HEAD = """
