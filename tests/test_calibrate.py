@@ -83,7 +83,8 @@ class Functions:
 
 def made_up_study(rows: Sequence[Observation], seed: int) -> Study:
     free = {item.key: item for item in candidates(LIBRARY, ["laws"]) if item.key in NAMES or item.record.name.startswith("lak_")}
-    return Study(rows, SCHEDULE, SMALL, free, (), Functions(), seed=seed)
+    origin = {key: item.record.value for key, item in free.items()}
+    return Study(rows, SCHEDULE, SMALL, free, (), Functions(), seed=seed, origin=origin)
 
 
 def test_a_calibration_recovers_what_was_put_in() -> None:
@@ -150,7 +151,7 @@ def test_leaving_the_library_has_to_be_worth_it_and_leaving_the_prior_costs() ->
 def test_the_start_is_the_library_or_the_prior() -> None:
     study = made_up_study(made_up_rows(), 1)
     assert np.abs(study.start(NAMES)).max() > 0.5
-    assert not replace(study, from_prior=True).start(NAMES).any()
+    assert not replace(study, origin={}).start(NAMES).any()
 
 
 def test_points_that_break_a_requirement_are_drawn_back_until_they_keep_it() -> None:

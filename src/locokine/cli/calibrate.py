@@ -13,7 +13,7 @@ from locokine.cli.studies import ForceOption, JsonOption, OutOption, ThreadsOpti
 
 def calibrate(
     out: OutOption,
-    quick: Annotated[bool, typer.Option("--quick", help="Half an hour on two cores instead of two hours.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Half an hour on two cores instead of an hour and a half.")] = False,
     first: Annotated[
         bool, typer.Option("--first-pass", help="A dozen rows in a quarter of an hour.")
     ] = False,
@@ -24,12 +24,12 @@ def calibrate(
         str, typer.Option("--filter", metavar="TEXT", help="Only rows with TEXT in id, words, source or scenario.")
     ] = "",
     hours: Annotated[
-        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 1.45 without --quick).")
+        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 1 without --quick).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
-    from_library: Annotated[
-        bool, typer.Option("--from-library", help="Begin at the library's values, not at the medians of the priors.")
-    ] = False,
+    begin: Annotated[
+        str, typer.Option(metavar="WHERE", help="Where the search begins: start (what earlier runs found), prior or library.")
+    ] = "start",
     claims: Annotated[
         int, typer.Option(min=0, help="Draws in which the thirteen claims are looked at, before and after (none).")
     ] = 0,
@@ -53,7 +53,7 @@ def calibrate(
         raise InputError("calibrate", "--first-pass and --quick are two sizes", "choose one")
     size = "first" if first else "quick" if quick else "full"
     rows = tuple(first_pass().rows) if first else ()
-    settings = Settings(size, tuple(folders or ()), containing, seed, checked_threads(threads), hours, claims, rows, from_library)
+    settings = Settings(size, tuple(folders or ()), containing, seed, checked_threads(threads), hours, claims, rows, begin)
     job = prepare(settings)
     done = None if force else findings.is_finished(out, job.facts)
     if done is None:
@@ -94,7 +94,7 @@ def _print(done: dict[str, Any], out: Path) -> None:
     typer.echo("Proposed values (parameter, library, proposed, 90 % of the posterior, rows that inform it):")
     for item in done["proposals"]:
         low, high = item["posterior"]
-        rows = ", ".join(item["rows"]) or "back to the median of its prior"
+        rows = ", ".join(item["rows"]) or ("the median of its prior" if item["at_prior"] else "where the search began")
         typer.echo(f"  {item['parameter']}: {item['before']} -> {item['after']} ({low} to {high}); {rows}")
     for name, board in done["scoreboard"].items():
         typer.echo(

@@ -13,8 +13,11 @@ from locokine.evidence.library import Evidence, Group, Observation
 from locokine.evidence.observables import OBSERVABLES
 from locokine.parameters.library import Library
 from locokine.parameters.reading import plain, read_file, read_yaml, suggest
+from locokine.parameters.records import Record
+from locokine.units import parse_quantity
 
 FILE = Path(__file__).parent / "calibration.yaml"
+START = Path(__file__).parent / "calibration_start.yaml"
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,32 @@ def read_schedule(path: Path = FILE) -> Schedule:
     stages = tuple(Stage(name, tuple(raw["observables"]), int(raw["most"])) for name, raw in tree["stages"].items())
     required = tuple(Requirement(name, **raw) for name, raw in tree.get("requirements", {}).items())
     return Schedule(stages, {name: Size(**raw) for name, raw in tree["sizes"].items()}, required)
+
+
+def read_start(records: Mapping[str, Record], path: Path = START) -> dict[str, float]:
+    """Where the search begins: values of OWNER.NAME in internal units; those that no fitted row uses are left out.
+
+    Parameters
+    ----------
+    records
+        Of the parameters that may move, by key.
+
+    Raises
+    ------
+    InputError
+        If a value has the wrong unit, or is outside the range of its record.
+    """
+    found: dict[str, float] = {}
+    for key, text in plain(read_yaml(read_file(path), path.name)).items():
+        if key not in records:
+            continue
+        record, place = records[key], f"{path.name}, {key}"
+        value = float(text) if record.unit == "1" else parse_quantity(text, record.unit, place, minimum=None)
+        slack = 1e-9 * max(abs(record.low), abs(record.high))
+        if not record.low - slack <= value <= record.high + slack:
+            raise InputError(place, f"{text} is outside the range of its record", "take a value within, or leave it out")
+        found[key] = value
+    return found
 
 
 def staged(schedule: Schedule, rows: Sequence[Observation]) -> dict[str, list[Observation]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from locokine import __version__
 from locokine.errors import InputError
-from locokine.evidence.calibration import FILE, Schedule, fitted_rows, read_schedule
+from locokine.evidence.calibration import FILE, Schedule, fitted_rows, read_schedule, read_start
 from locokine.evidence.first_pass import first_pass
 from locokine.evidence.library import Evidence, Observation, read_evidence
 from locokine.inference import findings
@@ -36,8 +36,8 @@ class Settings:
     """What a calibration is asked for: size, folders of evidence, text that rows contain, seed; threads change nothing.
 
     `hours` is another limit of time than that of the size; `claims` is how many draws the claims are looked at in; `rows`
-    names the only rows that are fitted (all, without); `from_library` begins at the library's values and not at the medians
-    of the priors.
+    names the only rows that are fitted (all, without); `begin` is where the search begins: "start" (what earlier calibrations
+    found, `evidence/calibration_start.yaml`), "prior" (the medians of the priors) or "library".
     """
 
     size: str = "quick"
@@ -48,7 +48,7 @@ class Settings:
     hours: float | None = None
     claims: int = 0
     rows: tuple[str, ...] = ()
-    from_library: bool = False
+    begin: str = "start"
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Job:
     left: Mapping[str, str]
     free: Mapping[str, Free]
     units: tuple[str, ...]
+    origin: Mapping[str, float]
     facts: Mapping[str, Any]
 
     @property
     def still(self) -> dict[str, float]:
-        """Medians of priors where what does not move stays, if that is not the library's value."""
-        if self.settings.from_library:
-            return {}
-        return {key: item.record.prior for key, item in self.free.items() if item.record.prior != item.record.value}
+        """Where what does not move stays, if that is not the library's value."""
+        values = {key: self.origin.get(key, item.record.prior) for key, item in self.free.items()}
+        return {key: value for key, value in values.items() if not findings.alike(value, self.free[key].record.value)}
 
 
 def prepare(settings: Settings, library: Library | None = None) -> Job:
@@ -101,21 +101,43 @@ def prepare(settings: Settings, library: Library | None = None) -> Job:
     if not rows:
         raise InputError("--filter", "no row that may be fitted is left", "calibrate needs rows with use: calibrate")
     free = free_of(rows, evidence, library)
+    origin = origin_of(settings.begin, free)
     units = tuple(sorted({unit for row in rows if (unit := unit_of(row)) is not None}))
     size = schedule.sizes[settings.size]
     facts = {
         "command": "calibrate", "version": __version__, "code": source_hash(), "library": library.digest,
         "evidence": evidence.digest, "schedule": hashlib.sha256(FILE.read_bytes()).hexdigest()[:16],
         "size": {"name": settings.size, **vars(size)}, "rows": [row.name for row in rows], "seed": settings.seed,
-        "claims": settings.claims, "priors": _priors(free), "begins": "library" if settings.from_library else "prior",
+        "claims": settings.claims, "priors": _priors(free), "begins": _digest(origin),
     }  # fmt: skip
-    return Job(settings, evidence, library, schedule, tuple(rows), left, free, units, facts)
+    return Job(settings, evidence, library, schedule, tuple(rows), left, free, units, origin, facts)
 
 
 def _priors(free: Mapping[str, Free]) -> str:
     """Digest of the medians of the priors: that of the library knows its values only."""
-    medians = {key: repr(item.record.prior) for key, item in free.items()}
-    return hashlib.sha256(json.dumps(medians, sort_keys=True).encode()).hexdigest()[:16]
+    return _digest({key: item.record.prior for key, item in free.items()})
+
+
+def _digest(values: Mapping[str, float]) -> str:
+    made = {key: repr(value) for key, value in values.items()}
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def origin_of(begin: str, free: Mapping[str, Free]) -> dict[str, float]:
+    """Where a search begins: values by key, of those that are not at the median of their prior.
+
+    Raises
+    ------
+    InputError
+        If `begin` is unknown, or the file of the start names what cannot move, or a value outside its range.
+    """
+    if begin == "prior":
+        return {}
+    if begin == "library":
+        return {key: item.record.value for key, item in free.items() if item.here != 0.0}
+    if begin != "start":
+        raise InputError("--begin", f"'{begin}' is unknown", "start, prior or library")
+    return read_start({key: item.record for key, item in free.items()})
 
 
 def free_of(rows: Iterable[Observation], evidence: Evidence, library: Library) -> dict[str, Free]:
@@ -153,7 +175,7 @@ def conduct(
         job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
         job.settings.seed, spent, tell, sweep.plays,
         Keeper(job.schedule.requirements, job.library, job.free, job.still, ledger, job.settings.seed, job.settings.threads),
-        not job.settings.from_library,
+        job.origin,
     )
     found = run(study)
     boards = findings.scoreboards(
@@ -213,7 +235,10 @@ def adopt(done: Mapping[str, Any], out: Path) -> dict[str, Path]:
         problem = "belongs to another version of the parameter library"
         raise InputError(str(out), problem, "calibrate again with this version")
     def why(item: Mapping[str, Any]) -> str:
-        return f"fitted to {', '.join(item['rows'])}; {item['before']} before ({item['was']})" if item["rows"] else BACK
+        if item["at_prior"]:
+            return BACK
+        rows = ", ".join(item["rows"]) or "what earlier runs had (calibration_start.yaml)"
+        return f"fitted to {rows}; {item['before']} before ({item['was']})"
 
     changed = write_values(BUILTIN, {item["parameter"]: (item["after"], why(item)) for item in done["proposals"]})
     from locokine.results.store import disk_errors, write_atomic

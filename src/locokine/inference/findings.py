@@ -146,13 +146,14 @@ def informs_table(study: Study, found: Posterior) -> pd.DataFrame:
 
 def proposals(study: Study, found: Posterior) -> list[dict[str, Any]]:
     """Values for the library, where they are not the library's: of what the best point moves, with the rows that inform it,
-    and of what the library has moved before and this calibration has not (no rows: back to the medians of the priors)."""
+    and of what the library has elsewhere than where this calibration began (no rows)."""
     goals, out, at = list(study.goals), [], {name: i for i, name in enumerate(found.names)}
+    start = study.start(found.names)
     for name, (value, text) in point_values(study, found).items():
         item, i = study.free[name], at.get(name)
-        z = 0.0 if i is None else float(found.point[i])
+        z = item.coordinate(value)
         told, ends = [], (-LIMIT, LIMIT)
-        if i is not None:
+        if i is not None and found.point[i] != start[i]:
             ends = np.quantile(found.draws[:, i], (0.05, 0.95))
             order = np.argsort(-found.informs[i], kind="stable")
             told = [goals[k] for k in order if found.informs[i, k] >= TELLS][:6] or [goals[int(order[0])]]
@@ -160,27 +161,40 @@ def proposals(study: Study, found: Posterior) -> list[dict[str, Any]]:
             "parameter": name, "before": item.text(item.record.value, 6), "after": text, "value": value,
             "was": item.record.status, "range": [item.text(item.record.low), item.text(item.record.high)],
             "posterior": [item.text(float(item.at(np.array([x]))[0])) for x in ends],
-            "z": z, "rows": told if z else [],
+            "z": z, "rows": told, "at_prior": alike(value, item.record.prior),
         })  # fmt: skip
     return out
 
 
-def point_values(study: Study, found: Posterior) -> dict[str, tuple[float, str]]:
-    """Parameters whose values at the best point are not the library's: value, rounded to three digits, and its text.
+def moved_values(study: Study, found: Posterior) -> dict[str, str]:
+    """Values of the point, as text, of what is not at the median of its prior; everything else that might have moved is."""
+    return {
+        name: text for name, (value, text) in all_values(study, found).items() if not alike(value, study.free[name].record.prior)
+    }
 
-    What does not move stays at the library's value or, in a calibration from the priors, at the median of its prior.
-    """
+
+def all_values(study: Study, found: Posterior) -> dict[str, tuple[float, str]]:
+    """All parameters at the best point: value, rounded to three digits where it has moved, and its text."""
     values: dict[str, tuple[float, str]] = {}
     for name, item in study.free.items():
-        if study.from_prior:
-            values[name] = item.record.prior, item.text(item.record.prior, 9)
+        value = study.origin.get(name, item.record.prior)
+        values[name] = value, item.text(value, 9)
     for name, z, start in zip(found.names, found.point, study.start(found.names), strict=True):
         if name in study.free and z != start:
             values[name] = value_of(study.free[name], float(z))
+    return values
+
+
+def point_values(study: Study, found: Posterior) -> dict[str, tuple[float, str]]:
+    """Those whose values at the best point are not the library's."""
     return {
-        name: made for name, made in values.items()
-        if abs(made[0] - study.free[name].record.value) > 1e-9 * abs(study.free[name].record.value)
+        name: made for name, made in all_values(study, found).items() if not alike(made[0], study.free[name].record.value)
     }
+
+
+def alike(one: float, other: float) -> bool:
+    """Whether two values are the same but for rounding of the last digits (units are converted on the way)."""
+    return abs(one - other) <= 1e-9 * abs(other)
 
 
 def posterior_file(study: Study, found: Posterior, library: Library) -> dict[str, Any]:
@@ -253,7 +267,8 @@ def record(
         "rows": [row.name for row in study.rows], "rows_left_out": dict(left),
         "fits": fits(boards), "moved": list(found.names), "screened": found.screened, "autocorrelation_steps": found.slow,
         "scoreboard": {name: board_facts(board) for name, board in boards.items()},
-        "not_identified": unidentified(study, found), "proposals": proposals(study, found), "trace": study.trace,
+        "not_identified": unidentified(study, found), "values": moved_values(study, found), "proposals": proposals(study, found),
+        "trace": study.trace,
     }  # fmt: skip
 
 

@@ -73,8 +73,8 @@ class Study:
         Whether a coordinate has a part in a row at all.
     breaks
         How far draws (names, coordinates) break what every point must keep; 0 where all is kept.
-    from_prior
-        Whether the search begins at the medians of the priors, and what gains nothing stays there; else at the library's values.
+    origin
+        Where the search begins, and where what gains nothing stays: values by key; the medians of the priors without.
     trace
         What was done: one mapping a step.
     """
@@ -91,15 +91,15 @@ class Study:
     tell: Tell = lambda text: None
     plays: Callable[[Observation, str], bool] = lambda row, name: True
     breaks: Callable[[Sequence[str], Array], Array] = lambda names, z: np.zeros(len(z))
-    from_prior: bool = False
+    origin: Mapping[str, float] = field(default_factory=dict)
     trace: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.goals: dict[str, Target] = {goal.name: goal for goal in targets(self.rows)}
 
     def start(self, names: Sequence[str]) -> Array:
-        """Coordinates where the search begins, and of what does not move: of the priors' medians or the library; 0 for units."""
-        here = [self.free[name].here if name in self.free and not self.from_prior else 0.0 for name in names]
+        """Coordinates where the search begins, and of what does not move; 0 for units."""
+        here = [self.free[name].coordinate(self.origin[name]) if name in self.origin else 0.0 for name in names]
         return np.clip(here, -LIMIT, LIMIT)
 
     @property
