@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,12 @@ from scipy.special import ndtr
 
 from locokine.cli.main import main
 from locokine.errors import InputError
-from locokine.evidence.calibration import read_schedule
+from locokine.evidence.calibration import read_schedule, read_start
 from locokine.evidence.library import Observation, read_evidence
 from locokine.evidence.likelihood import Likelihood
 from locokine.inference import findings
 from locokine.inference.calibrate import run
-from locokine.inference.calibration import Settings, conduct, free_of, prepare
+from locokine.inference.calibration import Settings, conduct, free_of, origin_of, prepare
 from locokine.inference.draws import read_posterior
 from locokine.inference.ledger import FILE as LEDGER
 from locokine.inference.ledger import Ledger
@@ -28,7 +29,8 @@ from locokine.inference.rows import Reading, target, targets
 from locokine.inference.search import keeping, put_back
 from locokine.inference.study import LIMIT, Points, Study
 from locokine.inference.sweep import Sweep
-from locokine.parameters.library import load_library
+from locokine.parameters.library import BUILTIN, load_library
+from locokine.parameters.write import BACK, write_values
 from small_calibration import SMALL, known
 from small_calibration import row as made_row
 
@@ -148,10 +150,42 @@ def test_leaving_the_library_has_to_be_worth_it_and_leaving_the_prior_costs() ->
     assert np.array_equal(put_back(study, names, library + np.array([0.0, 0.0, 0.0, 0.001, 0.5])), library)
 
 
-def test_the_start_is_the_library_or_the_prior() -> None:
+def test_a_search_begins_at_the_start_the_library_or_the_prior() -> None:
     study = made_up_study(made_up_rows(), 1)
     assert np.abs(study.start(NAMES)).max() > 0.5
     assert not replace(study, origin={}).start(NAMES).any()
+    free = prepare(Settings("full"), LIBRARY).free
+    assert origin_of("prior", free) == {}
+    library = origin_of("library", free)
+    assert {name: item.record.value for name, item in free.items() if item.here != 0.0} == library
+    assert 50 < len(origin_of("start", free)) < len(free)
+    with pytest.raises(InputError, match="'elsewhere' is unknown"):
+        origin_of("elsewhere", free)
+
+
+@pytest.mark.parametrize(("text", "problem"), [("3 kg", "kg"), ("400 nM", "outside the range"), ("20", "unit")])
+def test_a_start_has_units_and_keeps_to_the_range(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "start.yaml"
+    path.write_text(f"laws.direct_ec50: {text}\nlaws.no_such: 3 kg\n")
+    records = {"laws.direct_ec50": LIBRARY.laws.records["direct_ec50"]}
+    with pytest.raises(InputError, match=problem):
+        read_start(records, path)
+    path.write_text("laws.direct_ec50: 20 nM\nlaws.no_such: 3 kg\n")
+    assert read_start(records, path) == pytest.approx({"laws.direct_ec50": 20.0})
+
+
+def test_what_a_calibration_gives_does_not_depend_on_the_library(shelf: Path, finished: tuple[Path, dict[str, Any]]) -> None:
+    """With its own values written into the library it finds them again, and has nothing to propose."""
+    _, record = finished
+    write_values(shelf, {item["parameter"]: (item["after"], BACK if item["at_prior"] else "fitted to X; 1 before (assumed)")
+                         for item in record["proposals"]})
+    library = load_library([shelf], builtin=False)
+    assert library.digest != LIBRARY.digest
+    job = tiny_job()
+    again = replace(job, library=library, free=free_of(job.rows, job.evidence, library))
+    found = conduct(again, shelf / "out", False, lambda text: None, save)
+    assert found["values"] == record["values"]
+    assert found["proposals"] == []
 
 
 def test_points_that_break_a_requirement_are_drawn_back_until_they_keep_it() -> None:
@@ -231,7 +265,7 @@ TINY = replace(SMALL, prior=48, members=24, steps=1, joint=1, hosts=3, rounds=1,
 
 
 def tiny_job(**changes: Any) -> Any:
-    job = prepare(Settings("quick", containing="PK0", seed=1, **changes), LIBRARY)
+    job = prepare(Settings("quick", containing="PK0", seed=1, begin="prior", **changes), LIBRARY)
     rows = tuple(row for row in job.rows if row.scenario in ("bolus_human", "cavity_human"))
     schedule = replace(job.schedule, sizes={"quick": TINY})
     return replace(job, rows=rows, schedule=schedule, free=free_of(rows, job.evidence, LIBRARY))
@@ -241,6 +275,11 @@ def save(out: Path, tables: Mapping[str, Any], facts: Mapping[str, Any], name: s
     from locokine.cli.studies import save_tables
 
     save_tables(out, dict(tables), dict(facts), name)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUILTIN, tmp_path / "library"))
 
 
 @pytest.fixture(scope="module")
@@ -262,9 +301,10 @@ def test_a_calibration_leaves_everything_that_it_promises(finished: tuple[Path, 
     for item in record["proposals"]:
         assert item["was"] in ("assumed", "calibrated")
         back = free[item["parameter"]].text(free[item["parameter"]].record.prior, 9)
-        assert item["rows"] or item["after"] == back  # what has not moved goes back to what it was before any fit
-    assert any(not item["rows"] for item in record["proposals"])
-    assert record["study"]["begins"] == "prior"
+        assert item["at_prior"] == (item["after"] == back)
+        assert item["rows"] or item["at_prior"]  # what has not moved is where it began, at what it was before any fit
+        assert item["at_prior"] or record["values"][item["parameter"]] == item["after"]
+    assert any(item["at_prior"] for item in record["proposals"])
     draws = read_posterior(out / "posterior.json", LIBRARY)
     assert draws.count == TINY.draws
     assert {name for name, item in free.items() if item.here != 0.0} <= set(draws.values)
