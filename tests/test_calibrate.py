@@ -189,7 +189,7 @@ def test_what_a_calibration_gives_does_not_depend_on_the_library(shelf: Path, fi
 
 
 def test_points_that_break_a_requirement_are_drawn_back_until_they_keep_it() -> None:
-    study = replace(made_up_study(made_up_rows(), 1), breaks=lambda names, z: np.maximum(z[:, 0] - 0.5, 0.0))
+    study = replace(made_up_study(made_up_rows(), 1), outside=lambda names, z: z[None, :, 0] - 0.5)
     good, wanted = np.zeros(2), np.array([[0.4, 1.0], [1.0, 1.0], [0.6, -1.0], [9.0, 1.0]])
     kept = keeping(study, NAMES[:2], good, wanted)
     assert kept == pytest.approx(np.array([[0.4, 1.0], [0.4, 0.4], [0.48, -0.8], [1.8, 0.2]]))  # the last one cannot

@@ -13,7 +13,7 @@ from locokine.cli.studies import ForceOption, JsonOption, OutOption, ThreadsOpti
 
 def calibrate(
     out: OutOption,
-    quick: Annotated[bool, typer.Option("--quick", help="Half an hour on two cores instead of an hour and a half.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Half an hour on two cores instead of an hour.")] = False,
     first: Annotated[
         bool, typer.Option("--first-pass", help="A dozen rows in a quarter of an hour.")
     ] = False,
@@ -24,7 +24,7 @@ def calibrate(
         str, typer.Option("--filter", metavar="TEXT", help="Only rows with TEXT in id, words, source or scenario.")
     ] = "",
     hours: Annotated[
-        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 1 without --quick).")
+        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 0.85 without --quick).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     begin: Annotated[

@@ -111,7 +111,7 @@ def posterior(
     study.tell("sampling the posterior")
     start = np.concatenate([0.5 * z + 0.5 * at.best, at.best[None]])
     draws, slow = emulate.sample(goals, surfaces, start, study.seed, SPARE * size.draws, LIMIT, size.walk)
-    kept = np.flatnonzero(study.breaks(names, draws) <= 0.0)
+    kept = np.flatnonzero(study.broken(names, draws) <= 0.0)
     study.note(stage="requirements", draws=len(draws), kept=len(kept))
     kept = kept if len(kept) >= min(size.checked, len(draws)) else np.arange(len(draws))
     draws = draws[kept[np.linspace(0, len(kept) - 1, size.draws).round().astype(np.int64)]]

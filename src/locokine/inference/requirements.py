@@ -56,12 +56,11 @@ class Keeper:
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
     def __call__(self, names: Sequence[str], z: Array) -> Array:
-        """How far draws (draws, names) break the requirements: sum of the logarithms of what is missing; 0 keeps all."""
-        total = np.zeros(len(z))
-        for one in self.requirements:
-            found = np.maximum(np.nan_to_num(self.read(one, names, z)), 1e-9)
-            total += np.maximum(np.log(one.low / found), 0.0) + np.maximum(np.log(found / one.high), 0.0)
-        return total
+        """How far draws (draws, names) are outside each requirement, as a logarithm: shape (requirements, draws), negative inside."""
+        found = [np.maximum(np.nan_to_num(self.read(one, names, z)), 1e-9) for one in self.requirements]
+        return np.array([
+            np.maximum(np.log(one.low / x), np.log(x / one.high)) for one, x in zip(self.requirements, found, strict=True)
+        ]).reshape(-1, len(z))
 
     def read(self, one: Requirement, names: Sequence[str], z: Array) -> Array:
         """What a requirement is about, median over hosts, in each draw."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,9 @@ BACK = (1.0, 0.8, 0.6, 0.4, 0.2)
 """Shares of the way to a proposed point that are tried until one keeps the requirements."""
 REACH = (0.25, 0.5, 1.0)
 """Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
+FENCE, RIDGE, STEEP, GUARD = 160, 0.05, 300.0, 0.02
+"""Points from which the requirements are learnt around the best one, penalty of that regression, what leaving them costs, and from how
+far inside on."""
 UNTIL = 0.85
 """Share of the time at which the search ends."""
 
@@ -57,9 +60,28 @@ def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> A
 def keeping(study: Study, names: Sequence[str], good: Array, wanted: Array) -> Array:
     """Points (points, n) that break a requirement drawn back towards a good one, shape (n,), as far as is needed to keep all."""
     trials = good + np.array(BACK)[:, None, None] * (wanted - good)
-    broken = study.breaks(names, trials.reshape(-1, len(names))).reshape(trials.shape[:2]) > 0.0
+    broken = study.broken(names, trials.reshape(-1, len(names))).reshape(trials.shape[:2]) > 0.0
     first = np.where(broken.all(axis=0), len(BACK) - 1, broken.argmin(axis=0))
     return trials[first, np.arange(len(wanted))]
+
+
+def fence(study: Study, purpose: str, names: Sequence[str], best: Array, width: float) -> Callable[[Array], Array]:
+    """What draws cost for leaving the requirements, by a linear model of each around the best point: a steep slope.
+
+    The requirements are cheap to simulate, so that the model has points of its own, scattered around the best one.
+    """
+    n = len(best)
+    normal = normal_draws(study.seed, f"{purpose}:fence", FENCE * n).reshape(FENCE, n)
+    x = np.clip(best + 0.5 * width * normal, -LIMIT, LIMIT) - best
+    outside = study.outside(names, np.concatenate([best[None], best + x]))
+    here, away = outside[:, 0], outside[:, 1:] - outside[:, :1]
+    square = x.T @ x
+    slopes = np.linalg.solve(square + RIDGE * np.trace(square) / n * np.eye(n), x.T @ away.T)
+
+    def cost(z: Array) -> Array:
+        return STEEP * np.maximum(here + (z - best) @ slopes + GUARD, 0.0).sum(axis=1)
+
+    return cost
 
 
 def search(
@@ -109,10 +131,13 @@ def proposals(
 ) -> Array:
     """Points worth simulating around the best one; `purpose` names the random numbers of the scattered ones."""
     goals, n = list(study.goals.values()), len(best)
-    density = emulate.Density(goals, surfaces, np.inf)
+    plain, cost = emulate.Density(goals, surfaces, np.inf), fence(study, purpose, names, best, width)
 
     def score(z: Array) -> Array:
-        return emulate.scored(z, goals, surfaces, study.size.judged, study.at_doses(names, z))
+        return emulate.scored(z, goals, surfaces, study.size.judged, study.at_doses(names, z)) - cost(z)
+
+    def density(z: Array) -> Array:
+        return plain(z) - cost(z)
 
     wanted: list[Array] = []
     for reach in REACH:

@@ -71,8 +71,9 @@ class Study:
         Seconds of simulation so far (those kept from an interrupted calibration included).
     plays
         Whether a coordinate has a part in a row at all.
-    breaks
-        How far draws (names, coordinates) break what every point must keep; 0 where all is kept.
+    outside
+        How far draws (names, coordinates) are outside of what every point must keep: shape (requirements, draws), negative
+        inside.
     origin
         Where the search begins, and where what gains nothing stays: values by key; the medians of the priors without.
     trace
@@ -90,7 +91,7 @@ class Study:
     spent: Callable[[], float] = lambda: 0.0
     tell: Tell = lambda text: None
     plays: Callable[[Observation, str], bool] = lambda row, name: True
-    breaks: Callable[[Sequence[str], Array], Array] = lambda names, z: np.zeros(len(z))
+    outside: Callable[[Sequence[str], Array], Array] = lambda names, z: np.zeros((0, len(z)))
     origin: Mapping[str, float] = field(default_factory=dict)
     trace: list[dict[str, object]] = field(default_factory=list)
 
@@ -127,12 +128,16 @@ class Study:
             return [z]
         return [np.where(units, level, z) for level in STRATA]
 
+    def broken(self, names: Sequence[str], z: Array) -> Array:
+        """By how much draws break requirements, all together; 0 where all are kept."""
+        return np.maximum(self.outside(names, z), 0.0).sum(axis=0)
+
     def judge(self, names: Sequence[str], z: Array, least: int = 0) -> tuple[Array, Array, dict[str, Reading]]:
         """What points are worth, with at least so many hosts; all points that were simulated for it; their predictions."""
         doses = self.at_doses(names, z)
         found = [self.simulate(self.rows, names, one, max(self.size.judged, least)) for one in doses]
         together = {name: Reading.joined([one[name] for one in found]) for name in found[0]}
-        broken = self.breaks(names, z)
+        broken = self.broken(names, z)
         values = worth(z, list(self.goals.values()), found) - FORBIDDEN * ((broken > 0.0) + broken)
         return values, np.concatenate(doses), together
 
