@@ -195,6 +195,30 @@ def test_points_that_break_a_requirement_are_drawn_back_until_they_keep_it() -> 
     assert kept == pytest.approx(np.array([[0.4, 1.0], [0.4, 0.4], [0.48, -0.8], [1.8, 0.2]]))  # the last one cannot
 
 
+def test_a_search_goes_along_a_requirement() -> None:
+    """The rows want more of the first coordinate than is allowed: the point lies at the edge, and the others make up for it."""
+    truth = np.array([[0.9, -0.4, 0.3, -0.2]])
+    rows = observed(made_up_rows(), Functions()(made_up_rows(), NAMES, truth, 10_000), 1)
+    study = made_up_study(rows, 1)
+
+    def outside(names: Sequence[str], z: np.ndarray) -> np.ndarray:
+        return z[None, :, list(names).index(NAMES[0])] - 0.2
+
+    free = run(replace(study, origin={}))
+    fenced_study = replace(study, origin={}, outside=outside)
+    fenced = run(fenced_study)
+    i = fenced.names.index(NAMES[0])
+    assert free.point[free.names.index(NAMES[0])] > 0.6
+    assert 0.1 < fenced.point[i] <= 0.2
+    assert (fenced.draws[:, i] <= 0.2).all()
+    held = fenced.point.copy()
+    held[[k for k, name in enumerate(fenced.names) if name != NAMES[0]]] = free.point[
+        [free.names.index(name) for name in fenced.names if name != NAMES[0]]
+    ]
+    values = fenced_study.judge(fenced.names, np.stack([fenced.point, held]))[0]
+    assert values[0] > values[1]
+
+
 def test_what_does_not_move_is_simulated_at_the_prior() -> None:
     """With a value held at the prior, and with its coordinate at 0, a row is predicted alike, and not as with the library's."""
     job = tiny_job()

@@ -263,7 +263,8 @@ def test_the_sampler_returns_the_posterior_of_a_linear_row() -> None:
     10 %: 400 draws of a chain."""
     goal = Target("a", 1.0, 1.0, 0.3, 0.0)
     surface = emulate.Surface(np.zeros(2), np.array([1.0, 0.0]), np.array([0, 1]), np.zeros(2), 0.0, 0.0, 1.0, 0.0)
-    draws, _ = emulate.sample([goal], {"a": surface}, np.zeros((4, 2)), 1, 400, LIMIT, 1500)
+    density = emulate.Density([goal], {"a": surface}, LIMIT)
+    draws, _ = emulate.sample(density, np.zeros((4, 2)), 1, 400, LIMIT, 1500)
     x = np.linspace(-LIMIT, LIMIT, 4001)
     weight = np.exp(-0.5 * x * x + goal.log(Reading(x, np.zeros(4001), np.zeros(4001))))
     weight /= weight.sum()
@@ -271,7 +272,7 @@ def test_the_sampler_returns_the_posterior_of_a_linear_row() -> None:
     assert draws[:, 0].mean() == pytest.approx(mean, abs=0.06)
     assert draws[:, 0].std() == pytest.approx(float(np.sqrt(weight @ (x - mean) ** 2)), rel=0.15)
     assert draws[:, 1].std() == pytest.approx(findings.prior_sd(), rel=0.1)
-    again, _ = emulate.sample([goal], {"a": surface}, np.zeros((4, 2)), 1, 400, LIMIT, 1500)
+    again, _ = emulate.sample(density, np.zeros((4, 2)), 1, 400, LIMIT, 1500)
     assert np.array_equal(draws, again)
 
 

@@ -23,7 +23,7 @@ from locokine.inference import emulate, kalman
 from locokine.inference.corrected import Corrected, corrected
 from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
 from locokine.inference.rows import Reading, Target
-from locokine.inference.search import UNTIL, Best, promising, search
+from locokine.inference.search import UNTIL, Best, fence, keeping, promising, search
 from locokine.inference.study import LIMIT, Points, Study
 from locokine.inference.sweep import UNIT
 
@@ -32,6 +32,8 @@ CHANCE = 2.8
 """A rank correlation counts from so many of its standard errors on."""
 UNCORRECTED = 0.6
 """Share of the time at which the search ends that comes before the correction by shells."""
+WIDE = 2.0
+"""Within which the requirements are learnt for the posterior: points are scattered by half of it, as far as the prior is wide."""
 SPARE = 3
 """Draws of the posterior from which those are chosen that keep the requirements, per draw that is stored."""
 
@@ -110,10 +112,14 @@ def posterior(
     surfaces = study.surfaces(names, at.points, at.best)
     study.tell("sampling the posterior")
     start = np.concatenate([0.5 * z + 0.5 * at.best, at.best[None]])
-    draws, slow = emulate.sample(goals, surfaces, start, study.seed, SPARE * size.draws, LIMIT, size.walk)
+    plain, cost = emulate.Density(goals, surfaces, LIMIT), fence(study, "posterior", names, at.best, WIDE)
+    draws, slow = emulate.sample(
+        lambda points: plain(points) - cost(points), start, study.seed, SPARE * size.draws, LIMIT, size.walk
+    )
     kept = np.flatnonzero(study.broken(names, draws) <= 0.0)
     study.note(stage="requirements", draws=len(draws), kept=len(kept))
-    kept = kept if len(kept) >= min(size.checked, len(draws)) else np.arange(len(draws))
+    if len(kept) < min(size.checked, len(draws)):  # too few: those that break one are drawn back to the best point
+        draws, kept = keeping(study, names, at.best, draws), np.arange(len(draws))
     draws = draws[kept[np.linspace(0, len(kept) - 1, size.draws).round().astype(np.int64)]]
     which = np.linspace(0, len(draws) - 1, size.checked).round().astype(np.int64)
     checked = study.simulate(study.rows, names, draws[which], size.hosts)

@@ -199,13 +199,14 @@ def highest(function: Callable[[Array], Array], start: Array, low: Array, high: 
 
 
 def sample(
-    goals: Sequence[Target], surfaces: Mapping[str, Surface], start: Array, seed: int, draws: int, limit: float,
-    steps: int = 3000,
+    density: Callable[[Array], Array], start: Array, seed: int, draws: int, limit: float, steps: int = 3000
 ) -> tuple[Array, float]:
-    """Draws of the posterior by the regressions.
+    """Draws of a posterior.
 
     Parameters
     ----------
+    density
+        Its logarithm, of points of shape (points, n); -inf beyond the limit.
     start
         Shape (members, n): where walkers may start.
     seed, draws
@@ -229,7 +230,7 @@ def sample(
     at = np.clip(base + 0.05 * random.standard_normal((walkers, n)), -0.999 * limit, 0.999 * limit)
     moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.1), (emcee.moves.StretchMove(), 0.1)]
     sampler = emcee.EnsembleSampler(
-        walkers, n, Density(goals, surfaces, limit), vectorize=True, moves=moves
+        walkers, n, density, vectorize=True, moves=moves
     )
     sampler.random_state = np.random.RandomState(seed).get_state()
     sampler.run_mcmc(at, steps, progress=False, skip_initial_state_check=True)

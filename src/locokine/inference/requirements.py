@@ -56,7 +56,7 @@ class Keeper:
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
     def __call__(self, names: Sequence[str], z: Array) -> Array:
-        """How far draws (draws, names) are outside each requirement, as a logarithm: shape (requirements, draws), negative inside."""
+        """How far draws (draws, names) are outside each requirement, as a logarithm, negative inside; (requirements, draws)."""
         found = [np.maximum(np.nan_to_num(self.read(one, names, z)), 1e-9) for one in self.requirements]
         return np.array([
             np.maximum(np.log(one.low / x), np.log(x / one.high)) for one, x in zip(self.requirements, found, strict=True)

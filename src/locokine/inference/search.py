@@ -27,8 +27,8 @@ BACK = (1.0, 0.8, 0.6, 0.4, 0.2)
 REACH = (0.25, 0.5, 1.0)
 """Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
 FENCE, RIDGE, STEEP, GUARD = 160, 0.05, 300.0, 0.02
-"""Points from which the requirements are learnt around the best one, penalty of that regression, what leaving them costs, and from how
-far inside on."""
+"""Points from which the requirements are learnt around the best one, penalty of that regression, what leaving them costs, and
+from how far inside on."""
 UNTIL = 0.85
 """Share of the time at which the search ends."""
 
