@@ -15,6 +15,7 @@ from locokine import api
 from locokine.cli.main import main
 from locokine.errors import InputError
 from locokine.inference import findings
+from locokine.inference.calibration import Settings, prepare
 from locokine.inference.claims import prior_of, prior_predictive
 from locokine.inference.draws import read_posterior, with_posterior
 from locokine.inference.fit import prior_batch
@@ -24,8 +25,10 @@ from locokine.parameters.library import BUILTIN, load_library
 from locokine.parameters.write import BACK, write_values
 from locokine.population import draw
 from locokine.population.uncertain import owned
+from locokine.units import parse_quantity
 
 LIBRARY = load_library()
+ROOT = Path(__file__).resolve().parent.parent
 
 
 # --- subjects of a posterior -----------------------------------------------------------------------------------------
@@ -110,6 +113,18 @@ def test_the_posterior_that_ships_is_that_of_the_library() -> None:
         assert drawn.max() <= record.high + 1e-6 * abs(record.high), name
         inside.append(np.quantile(drawn, 0.01) <= record.value <= np.quantile(drawn, 0.99))
     assert np.mean(inside) >= 0.9
+
+
+def test_the_library_that_ships_is_what_the_calibration_found() -> None:
+    """All values that may move, from the record that is kept: those that it names; all others are at their priors."""
+    record = json.loads((ROOT / "calibration" / "full" / "record.json").read_text(encoding="utf-8"))
+    free = prepare(Settings("full"), LIBRARY).free
+    assert set(record["values"]) <= set(free)
+    assert len(record["values"]) > 50
+    for key, item in free.items():
+        text = record["values"].get(key)
+        wanted = item.record.prior if text is None else parse_quantity(text, item.record.unit, key, minimum=None)
+        assert item.record.value == pytest.approx(wanted, rel=1e-8), key
 
 
 # --- into the library ------------------------------------------------------------------------------------------------

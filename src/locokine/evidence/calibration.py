@@ -155,7 +155,7 @@ def read_start(records: Mapping[str, Record], path: Path = START) -> dict[str, f
         if key not in records:
             continue
         record, place = records[key], f"{path.name}, {key}"
-        value = float(text) if record.unit == "1" else parse_quantity(text, record.unit, place, minimum=None)
+        value = parse_quantity(text, record.unit, place, minimum=None)
         slack = 1e-9 * max(abs(record.low), abs(record.high))
         if not record.low - slack <= value <= record.high + slack:
             raise InputError(place, f"{text} is outside the range of its record", "take a value within, or leave it out")
