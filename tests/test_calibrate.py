@@ -395,8 +395,15 @@ def test_points_are_joined_row_by_row() -> None:
     assert points.part(np.array([1]))["a"].value == [2.0]
 
 
-def test_the_ledger_counts_its_seconds(tmp_path: Path) -> None:
+def test_the_ledger_counts_the_seconds_of_what_was_asked_for(tmp_path: Path) -> None:
+    """What an interrupted calibration has kept for later steps has used up no time before them."""
     ledger = Ledger(tmp_path, {"command": "calibrate", "version": "1", "code": "x"})
     ledger.put("a", {"seconds": np.array([2.5])})
     again = Ledger(tmp_path, {"command": "calibrate", "version": "1", "code": "x"})
     assert again.known["a"]["seconds"].sum() == 2.5
+    assert again.seconds == 0.0
+    for _ in range(2):
+        again.get("a", dict)
+    again.get("b", lambda: {"seconds": np.array([1.0])})
+    again.get("c", lambda: {"value": np.array([7.0])})
+    assert again.seconds == 3.5

@@ -166,14 +166,11 @@ def conduct(
     """
     ledger = Ledger(out, job.facts, force)
 
-    def spent() -> float:
-        return float(sum(entry["seconds"].sum() for entry in ledger.known.values() if "seconds" in entry)) / CORES
-
     sweep = Sweep(job.evidence, job.library, job.free, job.settings.seed, job.settings.threads, ledger, job.still, tell=tell)
     fine = Solid(replace(sweep, geometry="shells", _experiments={}))
     study = Study(
         job.rows, job.schedule, job.schedule.sizes[job.settings.size], job.free, job.units, sweep, fine,
-        job.settings.seed, spent, tell, sweep.plays,
+        job.settings.seed, lambda: ledger.seconds / CORES, tell, sweep.plays,
         Keeper(job.schedule.requirements, job.library, job.free, job.still, ledger, job.settings.seed, job.settings.threads),
         job.origin,
     )

@@ -63,6 +63,7 @@ class Ledger:
     def __init__(self, folder: Path | None, facts: Mapping[str, Any], force: bool = False) -> None:
         self.path = None if folder is None else folder / FILE
         self.known: dict[str, Values] = {}
+        self.used: dict[str, None] = {}
         if folder is None:
             return
         if folder.exists() and not folder.is_dir():
@@ -90,7 +91,13 @@ class Ledger:
         """What is kept under `key`, else what `make` returns, kept."""
         if key not in self.known:
             self.put(key, make())
+        self.used[key] = None
         return self.known[key]
+
+    @property
+    def seconds(self) -> float:
+        """Processor time of what was asked for so far: what an interrupted study has kept for later does not count yet."""
+        return float(sum(self.known[key]["seconds"].sum() for key in self.used if "seconds" in self.known[key]))
 
     def put(self, key: str, values: Mapping[str, Array]) -> None:
         """Keep an evaluation."""
