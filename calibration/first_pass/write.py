@@ -53,9 +53,9 @@ Written by `python -m calibration.first_pass` (seed {seed}, locokine {version}, 
 edit. Research use only.
 
 The method is that of `locokine calibrate` ([the statistical model](calibration_model.md)), on a dozen rows and in a quarter of an
-hour. It begins at the medians of the priors, and what it does not move stays there; "before" is the library that ships, which was fitted to
-many more rows. Only values with status assumed or calibrated may move, measured and derived ones never. A row that stays far off is
-a misfit, and reported as one: nothing was forced.
+hour. It begins where that does, and what it does not move stays there; "before" is the library that ships, which was fitted to
+many more rows. Only values with status assumed or calibrated may move, measured and derived ones never. A row that stays far
+off is a misfit, and reported as one: nothing was forced.
 """
 CLAIMS_HEAD = """
 ## Claims
