@@ -15,7 +15,7 @@ from locokine import api
 from locokine.cli.main import main
 from locokine.errors import InputError
 from locokine.inference import findings
-from locokine.inference.calibration import Settings, prepare
+from locokine.inference.calibration import Settings, origin_of, prepare
 from locokine.inference.claims import prior_of, prior_predictive
 from locokine.inference.draws import read_posterior, with_posterior
 from locokine.inference.fit import prior_batch
@@ -115,16 +115,25 @@ def test_the_posterior_that_ships_is_that_of_the_library() -> None:
     assert np.mean(inside) >= 0.9
 
 
-def test_the_library_that_ships_is_what_the_calibration_found() -> None:
-    """All values that may move, from the record that is kept: those that it names; all others are at their priors."""
+def test_the_library_that_ships_is_where_the_calibration_begins() -> None:
+    """All values that may move: those that the start names, the medians of the priors for all others; so a run that finds
+    nothing better leaves the library as it is."""
+    free = prepare(Settings("full"), LIBRARY).free
+    start = origin_of("start", free)
+    assert len(start) > 50
+    for key, item in free.items():
+        assert item.record.value == pytest.approx(start.get(key, item.record.prior), rel=1e-8), key
+
+
+def test_the_record_that_is_kept_is_of_a_run_from_there() -> None:
+    """Its values are those of the start but for its proposals."""
     record = json.loads((ROOT / "calibration" / "full" / "record.json").read_text(encoding="utf-8"))
     free = prepare(Settings("full"), LIBRARY).free
-    assert set(record["values"]) <= set(free)
-    assert len(record["values"]) > 50
-    for key, item in free.items():
-        text = record["values"].get(key)
-        wanted = item.record.prior if text is None else parse_quantity(text, item.record.unit, key, minimum=None)
-        assert item.record.value == pytest.approx(wanted, rel=1e-8), key
+    proposed = {item["parameter"]: item["after"] for item in record["proposals"]}
+    assert proposed
+    for key, text in record["values"].items():
+        wanted = parse_quantity(text, free[key].record.unit, key, minimum=None)
+        assert (wanted == pytest.approx(free[key].record.value, rel=1e-8)) == (key not in proposed), key
 
 
 # --- into the library ------------------------------------------------------------------------------------------------

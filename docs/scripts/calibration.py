@@ -23,7 +23,7 @@ PAGE = ROOT / "docs" / "calibration_model.md"
 FILES = ("record.json", "rows.csv", "posterior.csv", "trace.csv")
 BEGIN, END = "<!-- generated: calibration begin -->\n", "<!-- generated: calibration end -->"
 BOARDS = {
-    "library": "library before", "point": "point, the library now", "posterior": "posterior",
+    "library": "the library", "point": "the point that it proposes", "posterior": "its posterior",
 }  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def section(record: dict[str, Any], rows: pd.DataFrame) -> str:
         f"before, {len(set(wide) & set(values))} of the {len(values)} among them (moved because together they gain, not because the rows know them). Of "
         f"{kept['draws']} draws of the posterior {kept['kept']} keep the requirements. Shells change {shells['rows']} rows, in the median by "
         f"{shells['apart']} of the discrepancy that is allowed for. The autocorrelation of the sampler is "
-        f"{record['autocorrelation_steps']:.0f} of {study['size']['walk']:,} steps. Rows that lost most and gained most against the library before, in "
+        f"{record['autocorrelation_steps']:.0f} of {study['size']['walk']:,} steps. Rows that lost most and gained most against the library, in "
         f"log score: {changes(rows, True)}; {changes(rows, False)}."),
         "",
     ])
