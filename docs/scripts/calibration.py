@@ -22,9 +22,7 @@ KEPT = ROOT / "calibration" / "full"
 PAGE = ROOT / "docs" / "calibration_model.md"
 FILES = ("record.json", "rows.csv", "posterior.csv", "trace.csv")
 BEGIN, END = "<!-- generated: calibration begin -->\n", "<!-- generated: calibration end -->"
-BOARDS = {
-    "library": "the library", "point": "the point that it proposes", "posterior": "its posterior",
-}  # fmt: skip
+BOARDS = {"library": "the library", "point": "the point that it proposes", "posterior": "its posterior"}
 
 
 def main() -> None:

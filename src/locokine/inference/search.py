@@ -22,7 +22,7 @@ FINAL = 48
 """Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
 LEAST = 0.1
 """Narrowest boxes."""
-BACK = (1.0, 0.8, 0.6, 0.4, 0.2)
+RETREAT = (1.0, 0.8, 0.6, 0.4, 0.2)
 """Shares of the way to a proposed point that are tried until one keeps the requirements."""
 REACH = (0.25, 0.5, 1.0)
 """Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
@@ -59,9 +59,9 @@ def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> A
 
 def keeping(study: Study, names: Sequence[str], good: Array, wanted: Array) -> Array:
     """Points (points, n) that break a requirement drawn back towards a good one, shape (n,), as far as is needed to keep all."""
-    trials = good + np.array(BACK)[:, None, None] * (wanted - good)
+    trials = good + np.array(RETREAT)[:, None, None] * (wanted - good)
     broken = study.broken(names, trials.reshape(-1, len(names))).reshape(trials.shape[:2]) > 0.0
-    first = np.where(broken.all(axis=0), len(BACK) - 1, broken.argmin(axis=0))
+    first = np.where(broken.all(axis=0), len(RETREAT) - 1, broken.argmin(axis=0))
     return trials[first, np.arange(len(wanted))]
 
 

@@ -68,7 +68,7 @@ class Study:
     seed
         Of everything.
     spent
-        Seconds of simulation so far (those kept from an interrupted calibration included).
+        Seconds of simulation so far; what an interrupted calibration has kept counts when it is asked for.
     plays
         Whether a coordinate has a part in a row at all.
     outside
