@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,3 +26,23 @@ def known(value: float) -> Reading:
 def row(name: str, like: Likelihood | None = None, observable: str = "clearance") -> Observation:
     base = EVIDENCE.observations["PK02"]
     return replace(base, name=name, observable=observable, origin=name, likelihood=like or base.likelihood)
+
+
+@dataclass(frozen=True)
+class Below:
+    """A requirement: one coordinate stays below a limit. What is read bends, as growth does."""
+
+    name: str
+    limit: float
+
+    low = np.array([-np.inf])
+
+    @property
+    def high(self) -> np.ndarray:
+        return np.array([np.sinh(self.limit)])
+
+    def __call__(self, names: Sequence[str], z: np.ndarray) -> np.ndarray:
+        return np.sinh(z[None, :, list(names).index(self.name)])
+
+    def plays(self, names: Sequence[str]) -> np.ndarray:
+        return np.array([[name == self.name for name in names]])

@@ -21,17 +21,18 @@ from locokine.inference import findings
 from locokine.inference.calibrate import run
 from locokine.inference.calibration import Settings, conduct, free_of, origin_of, prepare
 from locokine.inference.draws import read_posterior
+from locokine.inference.fence import SPARE, keeping, learn, led_back
 from locokine.inference.ledger import FILE as LEDGER
 from locokine.inference.ledger import Ledger
 from locokine.inference.prior import candidates
 from locokine.inference.recovery import observed, recover, spread_out
 from locokine.inference.rows import Reading, target, targets
-from locokine.inference.search import keeping, put_back
+from locokine.inference.search import put_back
 from locokine.inference.study import LIMIT, Points, Study
 from locokine.inference.sweep import Sweep
 from locokine.parameters.library import BUILTIN, load_library
 from locokine.parameters.write import BACK, write_values
-from small_calibration import SMALL, known
+from small_calibration import SMALL, Below, known
 from small_calibration import row as made_row
 
 LIBRARY = load_library()
@@ -189,10 +190,38 @@ def test_what_a_calibration_gives_does_not_depend_on_the_library(shelf: Path, fi
 
 
 def test_points_that_break_a_requirement_are_drawn_back_until_they_keep_it() -> None:
-    study = replace(made_up_study(made_up_rows(), 1), outside=lambda names, z: z[None, :, 0] - 0.5)
+    study = replace(made_up_study(made_up_rows(), 1), required=Below(NAMES[0], 0.5))
     good, wanted = np.zeros(2), np.array([[0.4, 1.0], [1.0, 1.0], [0.6, -1.0], [9.0, 1.0]])
     kept = keeping(study, NAMES[:2], good, wanted)
     assert kept == pytest.approx(np.array([[0.4, 1.0], [0.4, 0.4], [0.48, -0.8], [1.8, 0.2]]))  # the last one cannot
+
+
+def test_points_that_break_a_requirement_are_led_back_along_what_it_answers_to() -> None:
+    """Only the coordinate that plays in it moves, to just inside; what keeps it stays where it is."""
+    study = replace(made_up_study(made_up_rows(), 1), required=Below(NAMES[0], 0.5))
+    fence = learn(study, "a test", NAMES[:2], np.array([0.3, 0.0]), 1.0)
+    wanted = np.array([[0.4, 1.0], [1.0, 1.0], [1.6, -1.0]])
+    within = led_back(study, NAMES[:2], fence, wanted)
+    assert within[:, 1] == pytest.approx(wanted[:, 1], abs=1e-12)
+    assert within[0, 0] == 0.4
+    assert (within[1:, 0] <= 0.5).all()
+    assert (within[1:, 0] > 0.5 - 5.0 * SPARE).all()  # each step aims SPARE inside; the bend makes slopes a little small
+    sure = fence(np.array([[0.1, 0.0], [0.5, 0.0], [1.2, 0.0]]))
+    assert sure[0] > np.log(0.99)
+    assert np.log(0.1) < sure[1] < np.log(0.9)  # at the limit itself it may or may not be kept
+    assert sure[2] < -5.0
+
+
+def test_the_same_point_is_read_alike_in_every_batch() -> None:
+    """The same mice meet the same chance of cure wherever a point stands among others: points differ by parameters alone."""
+    row = EVIDENCE.observations["UT01"]
+    free = free_of([row], EVIDENCE, LIBRARY)
+    names = [name for name in free if free[name].record.name == "birth_rate"]
+    z = np.linspace(-0.6, 0.6, 4)[:, None]
+    together = Sweep(EVIDENCE, LIBRARY, free)([row], names, z, 12)[row.name].value
+    alone = [Sweep(EVIDENCE, LIBRARY, free)([row], names, z[i:i + 1], 12)[row.name].value[0] for i in range(4)]
+    assert together.tolist() == alone
+    assert len(set(alone)) > 1  # some mice are cured and some not, or chance would have no part in it
 
 
 def test_a_search_goes_along_a_requirement() -> None:
@@ -201,11 +230,8 @@ def test_a_search_goes_along_a_requirement() -> None:
     rows = observed(made_up_rows(), Functions()(made_up_rows(), NAMES, truth, 10_000), 1)
     study = made_up_study(rows, 1)
 
-    def outside(names: Sequence[str], z: np.ndarray) -> np.ndarray:
-        return z[None, :, list(names).index(NAMES[0])] - 0.2
-
     free = run(replace(study, origin={}))
-    fenced_study = replace(study, origin={}, outside=outside)
+    fenced_study = replace(study, origin={}, required=Below(NAMES[0], 0.2))
     fenced = run(fenced_study)
     i = fenced.names.index(NAMES[0])
     assert free.point[free.names.index(NAMES[0])] > 0.6

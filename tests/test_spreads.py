@@ -183,9 +183,13 @@ def test_a_library_keeps_what_is_required_and_a_leaking_cavity_does_not() -> Non
     moving = {item.key: item for item in candidates(LIBRARY, ["laws", "dba2_mouse"])}
     keeper = Keeper(read_schedule().requirements, LIBRARY, moving)
     name = "laws.protein_permeability_normal"
-    outside = keeper([name], np.array([[0.0], [-1.6], [1.6]])).max(axis=0)
-    assert outside[0] <= 0.0
-    assert outside.max() > 0.0
+    readings = keeper([name], np.array([[0.0], [-1.6], [1.6]]))
+    inside = ((readings >= keeper.low[:, None]) & (readings <= keeper.high[:, None])).all(axis=0)
+    assert inside[0]
+    assert not inside.all()
+    assert keeper.plays([name, "dba2_mouse.cavity_lymph"])[:, 1].tolist() == [
+        one.scenario["host"] == "dba2_mouse" for one in keeper.requirements
+    ]
 
 
 def test_points_that_are_alike_are_simulated_once() -> None:

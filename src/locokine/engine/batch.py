@@ -336,10 +336,15 @@ def native_agent(experiment: Experiment) -> dict[str, float]:
 
 
 def chance(setting: Setting, purpose: str, count: int) -> dict[str, Array]:
-    """Draws of chance events: extinction per lesion, death from toxicity."""
-    seed = setting.population.seed
-    cure = np.array([stream(seed, f"{purpose}:extinction:{i}", count) for i in range(len(setting.lesions))])
-    return {"cure": cure.reshape(len(setting.lesions), count), "death": -np.log(stream(seed, f"{purpose}:death", count))}
+    """Draws of chance events of the first `count` subjects: extinction per lesion, death from toxicity."""
+    population = setting.population
+    apart = population.subjects // population.copies
+
+    def drawn(event: str) -> Array:
+        return np.resize(stream(population.seed, f"{purpose}:{event}", min(apart, count)), count)
+
+    cure = np.array([drawn(f"extinction:{i}") for i in range(len(setting.lesions))])
+    return {"cure": cure.reshape(len(setting.lesions), count), "death": -np.log(drawn("death"))}
 
 
 def gather(setting: Setting, subjects: NDArray[np.int64], daily: list[Array],

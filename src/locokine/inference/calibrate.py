@@ -21,9 +21,10 @@ from locokine.evidence.calibration import staged
 from locokine.evidence.library import Observation
 from locokine.inference import emulate, kalman
 from locokine.inference.corrected import Corrected, corrected
+from locokine.inference.fence import keeping, learn
 from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
 from locokine.inference.rows import Reading, Target
-from locokine.inference.search import UNTIL, Best, fence, keeping, promising, search
+from locokine.inference.search import UNTIL, Best, promising, search
 from locokine.inference.study import LIMIT, Points, Study
 from locokine.inference.sweep import UNIT
 
@@ -112,9 +113,9 @@ def posterior(
     surfaces = study.surfaces(names, at.points, at.best)
     study.tell("sampling the posterior")
     start = np.concatenate([0.5 * z + 0.5 * at.best, at.best[None]])
-    plain, cost = emulate.Density(goals, surfaces, LIMIT), fence(study, "posterior", names, at.best, WIDE)
+    plain, fence = emulate.Density(goals, surfaces, LIMIT), learn(study, "posterior", names, at.best, WIDE)
     draws, slow = emulate.sample(
-        lambda points: plain(points) - cost(points), start, study.seed, SPARE * size.draws, LIMIT, size.walk
+        lambda points: plain(points) + fence(points), start, study.seed, SPARE * size.draws, LIMIT, size.walk
     )
     kept = np.flatnonzero(study.broken(names, draws) <= 0.0)
     study.note(stage="requirements", draws=len(draws), kept=len(kept))
@@ -235,9 +236,7 @@ def informed(goals: Sequence[Target], surfaces: Mapping[str, emulate.Surface], p
     slopes, weights = [], []
     for goal in goals:
         surface = surfaces[goal.name]
-        slope = surface.slope.copy()
-        slope[surface.curved] += 2.0 * surface.bend * (point - surface.centre)[surface.curved]
-        here = surface(point[None])
+        slope, here = surface.slopes(point[None])[0], surface(point[None])
         scale = float(goal.scale(here)[0])
         miss = float(goal.residual(here.value)[0])
         idle = not goal.known and miss == 0.0

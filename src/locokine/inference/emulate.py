@@ -54,6 +54,12 @@ class Surface:
     explained: float
     sampled: float
 
+    def slopes(self, z: Array) -> Array:
+        """Derivatives in points, shape (points, n)."""
+        made = np.repeat(self.slope[None], len(z), axis=0)
+        made[:, self.curved] += 2.0 * self.bend * (z - self.centre)[:, self.curved]
+        return made
+
     def __call__(self, z: Array) -> Reading:
         """Prediction of draws, shape (draws, n), with the error of the regression as chance."""
         x = z - self.centre
@@ -64,45 +70,60 @@ class Surface:
 def fit_surface(
     z: Array, goal: Target, found: Reading, centre: Array, plays: NDArray[np.bool_] | None = None
 ) -> Surface:
-    """Regress one row on the coordinates of points.
+    """Regress one row on the coordinates of points; `found` are its predictions in them, the rest as in `regress`.
+
+    Points that were simulated with more hosts say more: their chance joins what the model is allowed to be wrong by.
+    """
+    weights = 1.0 / (goal.discrepancy**2 + np.nan_to_num(found.chance))
+    return regress(z, filled(found.value, goal), centre, plays, weights, float(np.nanmedian(found.sampled)))
+
+
+def regress(
+    z: Array, y: Array, centre: Array, plays: NDArray[np.bool_] | None = None, weights: Array | None = None,
+    sampled: float = 0.0,
+) -> Surface:
+    """Regress a quantity on the coordinates of points.
 
     Parameters
     ----------
-    z
-        Shape (points, n).
-    goal, found
-        The row, and its predictions in the points.
+    z, y
+        Shape (points, n) and (points,).
     centre
         Where the coordinates are taken from.
     plays
-        Shape (n,): coordinates that have a part in the row; without, all.
+        Shape (n,): coordinates that have a part in it; without, all.
+    weights
+        Shape (points,): how much each point counts; without, all alike.
+    sampled
+        Variance of sampling the study's hosts, for the record.
     """
     if plays is not None and not plays.all():
-        return _widened(fit_surface(z[:, plays], goal, found, centre[plays]), plays, centre)
-    y = filled(found.value, goal)
+        return _widened(regress(z[:, plays], y, centre[plays], None, weights, sampled), plays, centre)
+    share = np.full(len(y), 1.0 / len(y)) if weights is None else weights / weights.sum()
+    root = np.sqrt(len(y) * share)
     x = z - centre
     scale = np.maximum(x.std(axis=0), 1e-9)
-    linear = np.abs((x - x.mean(axis=0)).T @ (y - y.mean())) / scale  # empty where nothing plays
+    linear = np.abs(((x - x.mean(axis=0)).T * share) @ (y - y.mean())) / scale  # empty where nothing plays
     curved = np.sort(np.argsort(-linear, kind="stable")[:min(CURVED, x.shape[1])])
     design = np.concatenate([x, x[:, curved] ** 2], axis=1)
-    mean, shift = design.mean(axis=0), float(y.mean())
-    widths = np.maximum(design.std(axis=0), 1e-9)
-    u, s, vt = np.linalg.svd((design - mean) / widths, full_matrices=False)
+    mean, shift = share @ design, float(share @ y)
+    widths = np.maximum(np.sqrt(share @ (design - mean) ** 2), 1e-9)
+    u, s, vt = np.linalg.svd(root[:, None] * (design - mean) / widths, full_matrices=False)
+    aim = root * (y - shift)
     best, errors = RIDGES[-1], None
     for ridge in RIDGES:
         shrink = s**2 / (s**2 + ridge)
-        fitted = (u * shrink) @ (u.T @ (y - shift))
-        leverage = np.minimum((u**2) @ shrink + 1.0 / len(y), 0.99)
-        left = (y - shift - fitted) / (1.0 - leverage)
+        leverage = np.minimum((u**2) @ shrink + share, 0.99)
+        left = (aim - (u * shrink) @ (u.T @ aim)) / (1.0 - leverage)
         if errors is None or (left**2).mean() < (errors**2).mean():
             best, errors = ridge, left
-    coefficients = vt.T @ ((s / (s**2 + best)) * (u.T @ (y - shift))) / widths
+    assert errors is not None
+    coefficients = vt.T @ ((s / (s**2 + best)) * (u.T @ aim)) / widths
     n = x.shape[1]
-    variance = float((errors**2).mean()) if errors is not None else float(y.var())
-    total = max(float(y.var()), 1e-12)
+    variance, total = float(((errors / root) ** 2).mean()), max(float(y.var()), 1e-12)
     return Surface(
         centre, coefficients[:n], curved, coefficients[n:], shift - float(mean @ coefficients), variance,
-        float(np.clip(1.0 - variance / total, 0.0, 1.0)), float(np.nanmedian(found.sampled)),
+        float(np.clip(1.0 - variance / total, 0.0, 1.0)), sampled,
     )
 
 

@@ -216,12 +216,12 @@ def population_of(
         drawn = {free.key: np.asarray(centre, dtype=np.float64)[:, None] for free, centre in values.items()}
         for row, made in drawn_rows(experiment, drawn, subjects).items():
             columns[at[row]] = made.ravel()
-        return Population(base.names, columns, experiment.seed)
+        return Population(base.names, columns, experiment.seed, draws)
     for free, centre in values.items():
         for row in rows_of(free, experiment) if not free.spread else ():
             if row in base.names:
                 columns[base.names.index(row)] = np.repeat(np.asarray(centre, dtype=np.float64), subjects)
-    return Population(base.names, columns, experiment.seed)
+    return Population(base.names, columns, experiment.seed, draws)
 
 
 def _centres(base: Population, experiment: Experiment) -> Array:

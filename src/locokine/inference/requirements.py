@@ -26,6 +26,8 @@ from locokine.scenario.load import load
 Array = NDArray[np.float64]
 HOSTS = 8
 """Hosts of a draw; their median is what is required."""
+LEAST = 1e-9
+"""Of a reading, before its logarithm is taken."""
 
 
 @dataclass
@@ -55,18 +57,37 @@ class Keeper:
     threads: int = 1
     _experiments: dict[str, Experiment] = field(default_factory=dict)
 
+    @property
+    def low(self) -> Array:
+        """See `study.Requirements`."""
+        return np.log([one.low for one in self.requirements])
+
+    @property
+    def high(self) -> Array:
+        """See `study.Requirements`."""
+        return np.log([one.high for one in self.requirements])
+
     def __call__(self, names: Sequence[str], z: Array) -> Array:
-        """How far draws (draws, names) are outside each requirement, as a logarithm, negative inside; (requirements, draws)."""
-        found = [np.maximum(np.nan_to_num(self.read(one, names, z)), 1e-9) for one in self.requirements]
+        """See `study.Requirements`."""
+        found = [np.maximum(np.nan_to_num(self.read(one, names, z)), LEAST) for one in self.requirements]
+        return np.log(np.reshape(found, (-1, len(z))))
+
+    def plays(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """See `study.Requirements`."""
         return np.array([
-            np.maximum(np.log(one.low / x), np.log(x / one.high)) for one, x in zip(self.requirements, found, strict=True)
-        ]).reshape(-1, len(z))
+            [name in self.free and bool(rows_of(self.free[name], self.experiment(one))) for name in names]
+            for one in self.requirements
+        ]).reshape(-1, len(names))
+
+    def experiment(self, one: Requirement) -> Experiment:
+        """The scenario of a requirement."""
+        if one.name not in self._experiments:
+            self._experiments[one.name] = load(dict(one.scenario), seed=self.seed, library=self.library)
+        return self._experiments[one.name]
 
     def read(self, one: Requirement, names: Sequence[str], z: Array) -> Array:
         """What a requirement is about, median over hosts, in each draw."""
-        if one.name not in self._experiments:
-            self._experiments[one.name] = load(dict(one.scenario), seed=self.seed, library=self.library)
-        experiment = self._experiments[one.name]
+        experiment = self.experiment(one)
         playing = [i for i, name in enumerate(names) if name in self.free and rows_of(self.free[name], experiment)]
         points, back = np.unique(z[:, playing], axis=0, return_inverse=True)
         key = key_of("requirement", one, [names[i] for i in playing], points)

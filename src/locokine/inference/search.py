@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locokine.inference import emulate
+from locokine.inference.fence import keeping, learn, led_back
 from locokine.inference.fit import normal_draws
 from locokine.inference.rows import Reading, log_posterior, worth
 from locokine.inference.study import LIMIT, Points, Study
@@ -22,13 +23,10 @@ FINAL = 48
 """Hosts of the last choice, as many as the scoreboard has: a point may owe its rank to the few that it was found with."""
 LEAST = 0.1
 """Narrowest boxes."""
-RETREAT = (1.0, 0.8, 0.6, 0.4, 0.2)
-"""Shares of the way to a proposed point that are tried until one keeps the requirements."""
-REACH = (0.25, 0.5, 1.0)
+REACH = (0.1, 0.25, 0.5)
 """Half-widths of the boxes in which the regressions are followed, in prior standard deviations."""
-FENCE, RIDGE, STEEP, GUARD = 160, 0.05, 300.0, 0.02
-"""Points from which the requirements are learnt around the best one, penalty of that regression, what leaving them costs, and
-from how far inside on."""
+CERTAIN = 10.0
+"""What a proposal that may break a requirement pays: so many times the logarithm of the probability that it keeps all."""
 UNTIL = 0.85
 """Share of the time at which the search ends."""
 
@@ -57,33 +55,6 @@ def promising(study: Study, names: Sequence[str], z: Array, points: Points) -> A
     return np.concatenate([start[None], keeping(study, names, start, others)])
 
 
-def keeping(study: Study, names: Sequence[str], good: Array, wanted: Array) -> Array:
-    """Points (points, n) that break a requirement drawn back towards a good one, shape (n,), as far as is needed to keep all."""
-    trials = good + np.array(RETREAT)[:, None, None] * (wanted - good)
-    broken = study.broken(names, trials.reshape(-1, len(names))).reshape(trials.shape[:2]) > 0.0
-    first = np.where(broken.all(axis=0), len(RETREAT) - 1, broken.argmin(axis=0))
-    return trials[first, np.arange(len(wanted))]
-
-
-def fence(study: Study, purpose: str, names: Sequence[str], best: Array, width: float) -> Callable[[Array], Array]:
-    """What draws cost for leaving the requirements, by a linear model of each around the best point: a steep slope.
-
-    The requirements are cheap to simulate, so that the model has points of its own, scattered around the best one.
-    """
-    n = len(best)
-    normal = normal_draws(study.seed, f"{purpose}:fence", FENCE * n).reshape(FENCE, n)
-    x = np.clip(best + 0.5 * width * normal, -LIMIT, LIMIT) - best
-    outside = study.outside(names, np.concatenate([best[None], best + x]))
-    here, away = outside[:, 0], outside[:, 1:] - outside[:, :1]
-    square = x.T @ x
-    slopes = np.linalg.solve(square + RIDGE * np.trace(square) / n * np.eye(n), x.T @ away.T)
-
-    def cost(z: Array) -> Array:
-        return STEEP * np.maximum(here + (z - best) @ slopes + GUARD, 0.0).sum(axis=1)
-
-    return cost
-
-
 def search(
     study: Study, stage: str, names: Sequence[str], first: Array, points: Points, rounds: int, until: float = UNTIL
 ) -> Best:
@@ -91,8 +62,9 @@ def search(
 
     It is judged as the library will be, by the scoreboard's log score (a proper score: Gneiting and Raftery 2007,
     doi:10.1198/016214506000001437) with doses of an uncertain unit at three sizes, less half the squared coordinates.
-    Regressions around the best point so far propose where to go: their best points in boxes of three sizes, half of the
-    way, and scattered ones to learn from; the engine judges. Boxes shrink when nothing was gained.
+    Regressions around the best point so far propose where to go: their best points in boxes of three sizes, and points
+    scattered around it to learn from; the engine judges, with the same hosts and the same chance in every point. Boxes
+    shrink when nothing was gained.
 
     Parameters
     ----------
@@ -131,27 +103,28 @@ def proposals(
 ) -> Array:
     """Points worth simulating around the best one; `purpose` names the random numbers of the scattered ones."""
     goals, n = list(study.goals.values()), len(best)
-    plain, cost = emulate.Density(goals, surfaces, np.inf), fence(study, purpose, names, best, width)
+    plain, fence = emulate.Density(goals, surfaces, np.inf), learn(study, purpose, names, best, width)
 
     def score(z: Array) -> Array:
-        return emulate.scored(z, goals, surfaces, study.size.judged, study.at_doses(names, z)) - cost(z)
+        return emulate.scored(z, goals, surfaces, study.size.judged, study.at_doses(names, z)) + CERTAIN * fence(z)
 
     def density(z: Array) -> Array:
-        return plain(z) - cost(z)
+        return plain(z) + CERTAIN * fence(z)
 
     wanted: list[Array] = []
     for reach in REACH:
         low, high = (np.clip(best + sign * reach * width, -LIMIT, LIMIT) for sign in (-1.0, 1.0))
         top, robust = emulate.highest(score, best, low, high), emulate.highest(density, best, low, high)
-        wanted += [top, 0.5 * (top + best), robust]
+        wanted += [top, robust]
     scattered = max(study.size.points - len(wanted), 2)
     normal = normal_draws(study.seed, purpose, scattered * n).reshape(scattered, n)
     kept = stream(study.seed, f"{purpose}:which", scattered * n).reshape(scattered, n) < 0.3
     spread = np.array([name in study.spreads for name in names], dtype=bool)
     if spread.any():  # every other one moves spreads only: what they do is small beside the rest
         kept[1::2] = spread & (stream(study.seed, f"{purpose}:spreads", scattered * n).reshape(scattered, n) < 0.6)[1::2]
-    wanted += list(np.clip(wanted[3] + 0.5 * width * normal * kept, -LIMIT, LIMIT))
-    return keeping(study, names, best, without_units(names, np.stack(wanted[:max(study.size.points, 2)])))
+    wanted += list(np.clip(best + 0.5 * width * normal * kept, -LIMIT, LIMIT))
+    within = led_back(study, names, fence, without_units(names, np.stack(wanted[:max(study.size.points, 2)])))
+    return keeping(study, names, best, within)
 
 
 def put_back(study: Study, names: Sequence[str], best: Array) -> Array:

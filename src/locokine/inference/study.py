@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,42 @@ class Points:
         return {name: reading.part(which) for name, reading in self.found.items()}
 
 
+class Requirements(Protocol):
+    """What every point must keep: limits of shape (requirements,), logarithms."""
+
+    @property
+    def low(self) -> Array:
+        """Least."""
+        ...
+
+    @property
+    def high(self) -> Array:
+        """Most."""
+        ...
+
+    def __call__(self, names: Sequence[str], z: Array) -> Array:
+        """Logarithms of what is read in draws (draws, names); shape (requirements, draws)."""
+        ...
+
+    def plays(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which coordinate has a part in which of them; shape (requirements, names)."""
+        ...
+
+
+class Nothing:
+    """No requirement."""
+
+    low = high = np.zeros(0)
+
+    def __call__(self, names: Sequence[str], z: Array) -> Array:
+        """See `Requirements`."""
+        return np.zeros((0, len(z)))
+
+    def plays(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """See `Requirements`."""
+        return np.zeros((0, len(names)), dtype=bool)
+
+
 @dataclass
 class Study:
     """A calibration in progress.
@@ -71,9 +108,8 @@ class Study:
         Seconds of simulation so far; what an interrupted calibration has kept counts when it is asked for.
     plays
         Whether a coordinate has a part in a row at all.
-    outside
-        How far draws (names, coordinates) are outside of what every point must keep: shape (requirements, draws), negative
-        inside.
+    required
+        Reads what every point must keep.
     origin
         Where the search begins, and where what gains nothing stays: values by key; the medians of the priors without.
     trace
@@ -91,7 +127,7 @@ class Study:
     spent: Callable[[], float] = lambda: 0.0
     tell: Tell = lambda text: None
     plays: Callable[[Observation, str], bool] = lambda row, name: True
-    outside: Callable[[Sequence[str], Array], Array] = lambda names, z: np.zeros((0, len(z)))
+    required: Requirements = field(default_factory=Nothing)
     origin: Mapping[str, float] = field(default_factory=dict)
     trace: list[dict[str, object]] = field(default_factory=list)
 
@@ -130,7 +166,8 @@ class Study:
 
     def broken(self, names: Sequence[str], z: Array) -> Array:
         """By how much draws break requirements, all together; 0 where all are kept."""
-        return np.maximum(self.outside(names, z), 0.0).sum(axis=0)
+        readings, low, high = self.required(names, z), self.required.low[:, None], self.required.high[:, None]
+        return (np.maximum(low - readings, 0.0) + np.maximum(readings - high, 0.0)).sum(axis=0)
 
     def judge(self, names: Sequence[str], z: Array, least: int = 0) -> tuple[Array, Array, dict[str, Reading]]:
         """What points are worth, with at least so many hosts; all points that were simulated for it; their predictions."""

@@ -36,11 +36,15 @@ class Population:
         Shape (names, subjects), internal units.
     seed
         Of the streams.
+    copies
+        How many times over the columns hold the same subjects (with other parameters): a subject meets the same chance in
+        every copy, so that copies differ by their parameters and not by luck.
     """
 
     names: tuple[str, ...]
     values: Array
     seed: int
+    copies: int = 1
 
     @property
     def subjects(self) -> int:
