@@ -24,7 +24,7 @@ def calibrate(
         str, typer.Option("--filter", metavar="TEXT", help="Only rows with TEXT in id, words, source or scenario.")
     ] = "",
     hours: Annotated[
-        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 0.85 without --quick).")
+        float | None, typer.Option(min=0.01, help="Another limit of time, on two free cores (0.45; 0.75 without --quick).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     begin: Annotated[
