@@ -18,7 +18,8 @@ from locokine.evidence.likelihood import FAR, WORST, Likelihood
 from locokine.evidence.observables import OBSERVABLES, half_lives
 from locokine.evidence.trial import Trial
 from locokine.inference import audit as auditing
-from locokine.inference.claims import CLAIMS, prior_of, prior_predictive
+from locokine.inference.claim_trials import LADDER, LOCAL, SYSTEMIC, ClaimTrials
+from locokine.inference.claims import CLAIMS, EQUAL, evaluate, prior_of, prior_predictive
 from locokine.inference.fit import Scores, influence, normal_draws, prior_batch, strongest
 from locokine.inference.prior import FREE_STATUS, TAIL, Free, candidates, population_of, rows_of, scopes_of
 from locokine.parameters.library import load_library
@@ -300,6 +301,23 @@ def test_every_claim_can_be_read() -> None:
     for number, centre in found.centre.items():
         assert isinstance(centre["holds"], bool), number
         assert centre["text"], number
+
+
+def test_the_dose_of_equal_effect_is_the_least_that_does_as_much() -> None:
+    """Viable cells of the median mouse after each dose of the ladder, against twice those after the local treatment."""
+    trials = ClaimTrials({}, 1, 6, library=LIBRARY)
+    chosen = evaluate(trials, (3,))[3].numbers["i.v. IU q8h"][0]
+
+    def kept(trial: str, arm: str) -> float:
+        cells = trials.lesion("viable_cells", trial, arm)[:21, 0]
+        return float(np.median(np.log10(np.maximum(np.nanmin(cells, axis=0), 1.0)) - np.log10(cells[0])))
+
+    least = {dose: kept(SYSTEMIC, arm) for arm, dose in LADDER.items()}
+    enough = [dose for dose, value in least.items() if value <= kept("mouse", LOCAL) + EQUAL]
+    rising = [value for dose, value in least.items() if dose <= chosen]
+    assert rising == sorted(rising, reverse=True)  # more of it kills more, until nearly all are dead
+    assert chosen == min(enough)
+    assert min(LADDER.values()) < chosen < max(LADDER.values())  # the ladder reaches below and beyond it
 
 
 # --- audit -----------------------------------------------------------------------------------------------------------

@@ -19,8 +19,10 @@ from scipy.stats import binomtest
 
 from locokine import api
 from locokine.evidence.mix import run_mix
-from locokine.inference.claims import CLAIMS, prior_predictive
+from locokine.inference.claim_trials import LADDER, SYSTEMIC, TRIALS, ClaimTrials
+from locokine.inference.claims import CENTRE, CLAIMS, evaluate, prior_predictive
 from locokine.parameters import load_library
+from locokine.parameters.reading import plain, read_file, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "src" / "locokine" / "examples"
@@ -68,7 +70,12 @@ class Group(NamedTuple):
 def run(example: str, subjects: int, off: tuple[str, ...] = ()) -> dict[str, Group]:
     """Arms of a shipped example, with mechanisms switched off."""
     experiment = api.load(EXAMPLES / f"{example}.yaml", subjects=subjects)
-    result = api.run(api.twin(experiment, off=set(off)) if off else experiment)
+    return groups(api.twin(experiment, off=set(off)) if off else experiment)
+
+
+def groups(experiment: api.Experiment) -> dict[str, Group]:
+    """Arms of an experiment."""
+    result = api.run(experiment)
     summary = result.summary()["arms"]
     return {
         str(arm): Group(len(part), part, result.daily.sel(arm=arm), summary[str(arm)].get("rechallenge") or {})
@@ -91,6 +98,16 @@ def patients(example: str) -> Group:
     return next(group for arm, group in run(example, 50).items() if arm != "untreated")
 
 
+@cache
+def equal() -> tuple[str, Group]:
+    """Mice of the demo given the intravenous dose that does as much as the local treatment, and what that is."""
+    dose = evaluate(ClaimTrials({}, 1, CENTRE, threads=2), (4,))[4].numbers["i.v. IU q8h"][0]
+    arm = next(name for name, one in LADDER.items() if one == dose)
+    tree = plain(read_yaml(read_file(EXAMPLES / "local_versus_systemic.yaml"), "local_versus_systemic"))
+    del tree["rechallenge"]
+    return arm, groups(api.load({**tree, "arms": {arm: TRIALS[SYSTEMIC]["arms"][arm]}}, subjects=100))[arm]
+
+
 def rejects(line: str) -> str:
     """Cured mice that reject a line, beside naive ones."""
     found = local().challenge[line]
@@ -103,6 +120,7 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
     """Claim, what the model gives, command."""
     treated, untreated, vehicle = local(), demo("untreated"), demo("vehicle intratumoural")
     strong, beside = demo("intravenous, high dose"), demo("peritumoural")
+    dose, same = equal()
     skin, blood = patients("melanoma_intralesional"), patients("high_dose_intravenous")
     ascites = run("ascites_sl2", 50)["intraperitoneal"]
     without = {name: local((name,)) for name in ("t_killing", "starvation", "lak_killing")}
@@ -121,10 +139,11 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
         ("IL-2 makes vessels leak",
          lambda: f"leak state of the tumour {untreated.highest('leak'):.2f} untreated, {treated.highest('leak'):.2f} treated; oedema "
          f"{treated.median('oedema_fraction_peak'):.2f} of the caliper volume at its peak (vehicle {vehicle.median('oedema_fraction_peak'):.2f}); "
-         f"lung leak index under the high dose {strong.highest('organ_leak'):.1f}", "`make demo`"),
+         f"lung leak index {strong.highest('organ_leak'):.1f} under the high dose, {same.highest('organ_leak'):.1f} under {dose}",
+         "`make demo`"),
         ("vascular leak limits systemic, not local, treatment",
-         lambda: f"grade ≥ 3, patients: {blood.severe()} intravenous, {skin.severe()} intralesional; mice: {strong.severe()} intravenous, "
-         f"{treated.severe()} intratumoural", RUN.format("high_dose_intravenous.yaml")),
+         lambda: f"grade ≥ 3, patients: {blood.severe()} intravenous, {skin.severe()} intralesional; mice: {treated.severe()} intratumoural, "
+         f"{same.severe()} {dose}, which cures as many ({same.cured()}); {strong.severe()} 100,000 IU q8h, which cures few", RUN.format("high_dose_intravenous.yaml")),
         ("systemic: few responses, high toxicity",
          lambda: f"response {blood.response('CR', 'PR')}, complete {blood.response('CR')}; published 16 % (43/270), 6 %",
          RUN.format("high_dose_intravenous.yaml --subjects 50")),

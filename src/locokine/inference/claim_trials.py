@@ -31,16 +31,26 @@ _BODY = {item.name: i for i, item in enumerate(BODY)}
 _LESION = {item.name: i for i, item in enumerate(LESION)}
 LOCAL, HIGH, NONE = "intratumoural", "intravenous, high dose", "untreated"
 """Arms of the first example."""
+SYSTEMIC = "mouse systemic"
+"""The trial of `LADDER`."""
+LADDER: dict[str, float] = {
+    f"intravenous {dose:,} IU q8h": float(dose) for dose in (100_000, 300_000, 1_000_000, 3_000_000)
+}
+"""Arms of the same mice, and their doses (IU): the least that does as much as the local treatment is of equal effect."""
 TRIALS: dict[str, dict[str, Any]] = {
     "mouse": {"example": "local_versus_systemic"},
+    SYSTEMIC: {
+        "example": "local_versus_systemic",
+        "arms": {arm: [f"aldesleukin {dose:.0f} IU intravenous in 0.1 mL q8h days 10-14"] for arm, dose in LADDER.items()},
+    },
     "mouse p815": {"example": "local_versus_systemic", "line": "p815"},
     "ascites": {"example": "ascites_sl2"},
     "skin": {"example": "melanoma_intralesional", "days": 84.0},
     "viscera": {"example": "high_dose_intravenous", "days": 84.0},
 }
-"""Trials by name: which example, which line instead of its own, how long."""
+"""Trials by name: which example, which line and arms instead of its own, how long."""
 TREATED: dict[str, str] = {
-    "mouse": LOCAL, "mouse p815": LOCAL, "ascites": "intraperitoneal", "skin": "intralesional",
+    "mouse": LOCAL, SYSTEMIC: next(iter(LADDER)), "mouse p815": LOCAL, "ascites": "intraperitoneal", "skin": "intralesional",
     "viscera": "high dose intravenous",
 }
 """The arm of each trial that is read."""
@@ -53,6 +63,8 @@ def trial_experiment(name: str, seed: int, library: Library | None = None) -> Ex
     if "line" in wanted:
         for lesion in tree["lesions"].values():
             lesion["line"] = wanted["line"]
+    tree["arms"] = wanted.get("arms", tree["arms"])
+    if {"line", "arms"} & set(wanted):
         tree.pop("rechallenge", None)
     tree["geometry"] = "well-mixed"
     experiment = load(tree, seed=seed, library=library)

@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locokine.engine.variables import PLACES
-from locokine.inference.claim_trials import HIGH, LOCAL, NONE, TREATED, TRIALS, ClaimTrials, trial_experiment
+from locokine.inference.claim_trials import (
+    LADDER,
+    LOCAL,
+    NONE,
+    SYSTEMIC,
+    TREATED,
+    TRIALS,
+    ClaimTrials,
+    trial_experiment,
+)
 from locokine.inference.prior import Free, candidates, scale, scopes_of
 from locokine.outcome import response
 from locokine.parameters.library import Library, load_library
@@ -25,6 +34,8 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 LEAK = ("leak",)
 IMMUNITY = ("immunity",)
+EQUAL = 0.3
+"""Effects (log10) that are no further apart are equal: a factor of two."""
 DESIGN = frozenset((
     "supportive_care", "potency_effector", "potency_regulatory", "potency_endothelium", "clearance_factor",
     "degradation_factor", "implant_take",
@@ -109,32 +120,49 @@ def stimulation(t: ClaimTrials) -> Finding:
     return Finding((nk >= 2.0 * nk_none) & (t_cells >= 2.0 * t_none), numbers)
 
 
-@claim(3, "vessels leak: at the injected tumour (leak state 0.1 over untreated), in the lung after high dose (twofold)")
-def leak(t: ClaimTrials) -> Finding:
-    local = _median(_most(t.lesion("leak", "mouse", LOCAL)))
-    none = _median(_most(t.lesion("leak", "mouse", NONE)))
-    index = t.body("organ_leak", "mouse", HIGH)
-    lung = _median(_most(index) / index[0])
-    return Finding((local >= none + 0.1) & (lung >= 2.0), {"local": local, "untreated": none, "lung fold": lung})
-
-
-def _killed(t: ClaimTrials, arm: str, off: tuple[str, ...] = ()) -> Array:
+def _killed(t: ClaimTrials, arm: str, off: tuple[str, ...] = (), trial: str = "mouse") -> Array:
     """Effect: fall of log10 viable cells from the first dose to their minimum in 20 days; shape (draws, subjects)."""
-    cells = t.lesion("viable_cells", "mouse", arm, off)[:21]
+    cells = t.lesion("viable_cells", trial, arm, off)[:21]
     return np.log10(np.maximum(cells[0], 1.0)) - np.log10(np.maximum(np.nanmin(cells, axis=0), 1.0))
 
 
-@claim(4, "leak limits systemic treatment: high-dose i.v. is no more effective in mice than i.t., and only i.v. is "
-          "toxic (median grade 3 or more), as in patients at the doses of practice (share of grade 3 or more at least 30 % "
-          "against at most 10 %)")
+def _of_equal_effect(t: ClaimTrials, read: Callable[[str], Array]) -> tuple[Array, Array]:
+    """Intravenous dose (IU, q8h) that does as much as the local treatment in each draw, and what is read of its arm.
+
+    The least of the ladder whose kill comes within a factor of two of the local one; the largest where none does.
+    """
+    local = _median(_killed(t, LOCAL))
+    enough = np.array([_median(_killed(t, arm, trial=SYSTEMIC)) >= local - EQUAL for arm in LADDER])
+    which = np.where(enough.any(axis=0), enough.argmax(axis=0), len(LADDER) - 1)
+    found = np.array([read(arm) for arm in LADDER])
+    return np.array(list(LADDER.values()))[which], found[which, np.arange(t.draws)]
+
+
+@claim(3, "vessels leak: at the injected tumour (leak state 0.1 over untreated), in the lung after an intravenous dose of "
+          "equal effect (twofold)")
+def leak(t: ClaimTrials) -> Finding:
+    def fold(arm: str) -> Array:
+        index = t.body("organ_leak", SYSTEMIC, arm)
+        return _median(_most(index) / index[0])
+
+    local = _median(_most(t.lesion("leak", "mouse", LOCAL)))
+    none = _median(_most(t.lesion("leak", "mouse", NONE)))
+    dose, lung = _of_equal_effect(t, fold)
+    numbers = {"local": local, "untreated": none, "lung fold": lung, "i.v. IU q8h": dose}
+    return Finding((local >= none + 0.1) & (lung >= 2.0), numbers)
+
+
+@claim(4, "leak limits systemic treatment: of mice given the intravenous dose of equal effect (kill within a factor of two of "
+          "the local one; the least of 100,000 to 3,000,000 IU q8h) and of patients at the doses of practice at least 30 % "
+          "have grade 3 or more, of those treated locally at most 10 %")
 def limits(t: ClaimTrials) -> Finding:
-    local, systemic = _median(_killed(t, LOCAL)), _median(_killed(t, HIGH))
-    grade_local, grade_systemic = _median(t.grades("mouse", LOCAL)[0]), _median(t.grades("mouse", HIGH)[0])
+    dose, systemic = _of_equal_effect(t, lambda arm: _share(t.grades(SYSTEMIC, arm)[0] >= 3.0))
+    local = _share(t.grades("mouse", LOCAL)[0] >= 3.0)
     patients, injected = _share(t.grades("viscera")[0] >= 3.0), _share(t.grades("skin")[0] >= 3.0)
-    holds = (systemic <= local + 0.3) & (grade_systemic >= 3.0) & (grade_local < 3.0)
-    return Finding(holds & (patients >= 0.3) & (injected <= 0.1), {
-        "log10 kill i.t.": local, "i.v.": systemic, "grade i.t.": grade_local, "grade i.v.": grade_systemic,
-        "patients i.v. grade >= 3": patients, "intralesional": injected,
+    holds = (systemic >= 0.3) & (local <= 0.1) & (patients >= 0.3) & (injected <= 0.1)
+    return Finding(holds, {
+        "i.v. IU q8h": dose, "mice grade >= 3 i.v.": systemic, "i.t.": local, "patients grade >= 3 i.v.": patients,
+        "intralesional": injected,
     })
 
 
