@@ -111,6 +111,14 @@ def test_mitoses_follow_growth_and_open_vessels_perfusion() -> None:
         assert share == pytest.approx(perfusion, abs=1.5 / 12)  # rounded in each of three compartments of about 15 vessels
 
 
+def test_the_hypoxic_are_as_many_as_the_state_says_where_few_live() -> None:
+    """Over many compartments of a few cells each: rounded one by one, all would round to none."""
+    scene = scene_of(tissue(shells=16, radius=0.4, cells=4e3, dead=0.185, fluid=0.75, hypoxic=0.15))
+    living = scene.cells.of(*TUMOUR_KINDS)
+    assert 20 <= living.sum() <= 60
+    assert abs(scene.cells.hypoxic.sum() - 0.15 * living.sum()) <= 1.0
+
+
 def test_cells_cover_what_is_not_fluid() -> None:
     """Bodies are made as large as they must be: the fluid between them is the state's share, whatever it is."""
     for cells, fluid in ((5.5e5, 0.40), (2.0e5, 0.76)):

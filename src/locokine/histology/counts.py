@@ -130,7 +130,7 @@ def _nests(section: Section, seed: int) -> Map:
     away = np.full(section.shape, 9.0, dtype=np.float32)
     for part in ("nests", "nests across"):
         away = np.minimum(away, np.abs(noise.field(seed, part, section.shape, (NEST, NEST))))
-    solid = np.clip(1.0 - section.of("between") - section.of("stroma"), 0.0, 1.0)
+    solid = np.clip(1.0 - section.of("seen_fluid") - section.of("seen_stroma"), 0.0, 1.0)
     bands = nested * (1.0 - np.minimum(solid / COHESION, 1.0))
     return np.where(noise.ranked(away) < bands, 0.015, 1.0).astype(np.float32)
 

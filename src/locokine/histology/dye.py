@@ -90,6 +90,17 @@ def _fibrils(x, y, mid, fibre):
 
 
 @_INLINE
+def _even_sum(s, small):
+    """Sum of two even numbers from 0 to `small` and from 0 to 1 - `small` (the larger), made even over 0 to 1."""
+    large = 1.0 - small
+    if s < small:
+        return s * s / (2.0 * small * large)
+    if s > large:
+        return 1.0 - (1.0 - s) * (1.0 - s) / (2.0 * small * large)
+    return (s - 0.5 * small) / large
+
+
+@_INLINE
 def _living_ground(dice, x, y, between, stroma, cloud, grain, mid, fibre):
     """Interstitium of living tumour: protein and fibrils in what leaked, strands of stroma."""
     slow = _texture(mid, 0.12 * x, 0.12 * y + 400.0) - 0.5
@@ -124,9 +135,12 @@ def _muscle(dice, x, y, between, grain, cloud, mid, fine):
     near = min(part, 1.0 - part)
     line = row + (1.0 if part > 0.5 else 0.0)
     loose = _hash(dice, int(line + 4096.0), 3)
-    edge = 0.5 * between * (0.2 + 1.6 * _step(0.25, 0.75, _texture(mid, 0.045 * x + 37.0 * line, 5.0 * line)))
-    edge *= 1.9 if loose < 0.25 else 0.7
-    inside = _step(edge - 0.055, edge + 0.035, near)
+    wide_open = 0.2 + 1.6 * _step(0.25, 0.75, _texture(mid, 0.045 * x + 37.0 * line, 5.0 * line))
+    wide_open *= 1.9 if loose < 0.25 else 0.7  # 1 in the mean, 3.42 at most
+    # uneven only as far as no cleft is wider than its fibre, or fluid would be lost
+    uneven = min((1.0 / max(between, 0.01) - 1.0) / 2.42, 1.0)
+    edge = 0.5 * between * (1.0 + uneven * (wide_open - 1.0))
+    inside = _step(edge - 0.045, edge + 0.045, near)
     tint = 0.09 * (_texture(mid, 5.0 * row, 0.03 * x) - 0.5)
     band = 0.030 * np.cos(2.73 * (x + 2.5 * cloud + 1.7 * row + 0.12 * v)) * _texture(mid, 0.5 * x + 11.0, 0.3 * y)
     fibril = 0.045 * (_texture(fine, 0.10 * x + 40.0 * row, 2.3 * v) - 0.5)
@@ -153,8 +167,7 @@ def _connective(tissue, x, y, between, grain, cloud, mid, fibre):
     elif tissue == _DERMIS:
         f = _fibrils(0.62 * x + 900.0, 0.62 * y, mid, fibre)
         h, e = 0.016, 0.20 + 0.12 * f + 0.06 * grain
-        f = 0.45 * f + 0.55 * _texture(mid, 0.20 * x, 0.33 * y)
-        f = min(max((f - 0.5) * 1.35 + 0.5, 0.0), 1.0)
+        f = _even_sum(0.45 * f + 0.55 * _texture(mid, 0.20 * x, 0.33 * y), 0.45)
     else:
         f = _fibrils(x, y, mid, fibre)
         h, e = 0.012, 0.07 + 0.12 * f + 0.05 * grain

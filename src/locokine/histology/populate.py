@@ -137,9 +137,13 @@ def _states(section: Section, cells: Cells, necrosis: Map, hypoxia: Map, random:
     cells.hypoxic[:] = False
     # of every compartment's living cells as many as the state says: those where oxygen is least likely
     least = -(hypoxia + 0.03 * random.standard_normal(len(cells)))
-    for z, share in enumerate(section.compartments["hypoxic_fraction"]):
+    share = np.clip(section.compartments["hypoxic_fraction"], 0.0, 1.0)
+    living = np.bincount(cells.zone[tumour], minlength=share.size)
+    # rounded so that the sum over compartments stays right: where few live, each would round to none
+    counts = np.diff(np.round(np.concatenate([[0.0], np.cumsum(share * living)]))).astype(int)
+    for z, count in enumerate(counts):
         mine = np.flatnonzero(tumour & (cells.zone == z))
-        cells.hypoxic[mine[np.argsort(least[mine], kind="stable")[: round(float(np.clip(share, 0.0, 1.0)) * mine.size)]]] = True
+        cells.hypoxic[mine[np.argsort(least[mine], kind="stable")[:count]]] = True
 
 
 def _fill(section: Section, cells: Cells, vessels: Vessels, necrosis: Map) -> None:
@@ -160,7 +164,7 @@ def _fill(section: Section, cells: Cells, vessels: Vessels, necrosis: Map) -> No
     body = np.where(cells.kind == Kind.ADIPOCYTE, cells.body, body)
     body = np.where(cells.kind == Kind.APOPTOTIC, 0.75 * body, body)
     random = noise.stream(section.seed, "fill")
-    share = 1.0 - section.compartments["between"] - section.compartments["stroma"]
+    share = 1.0 - section.compartments["seen_fluid"] - section.compartments["seen_stroma"]
     ghost = 0.86
     walls = (vessels.x, vessels.y, (1.12 * np.sqrt(vessels.long * vessels.short) + 1.5).astype(np.float64))
     other = ~tumour & (cells.kind != Kind.ADIPOCYTE)

@@ -39,6 +39,15 @@ FLUID, CYTOPLASM, CLEFT = 0.085, 0.24, 0.045
 """Optical density of fluid with a little protein, of cytoplasm where a field shows too little, and of fluid between fibres."""
 LIVING = 0.05
 """Share of a tumour that has to live for the fluid between its living cells to be read: in less there is nothing to measure."""
+VESSEL = 80.0
+"""Area from which a brown wall and what it surrounds count as a vessel, µm²: destroyed ones are in smaller pieces."""
+SPARSE = 500.0
+"""Living tumour cells per mm² of tumour from which their hypoxic share is read (some 7 % of those of an untreated lymphoma).
+
+Tens of macrophages and stromal cells per mm² are taken for them, which changes the share of fewer by more than is allowed.
+"""
+SPINDLE = 2.2
+"""Length by width from which a nucleus is a fibroblast's (a tumour cell's is 1.0 to 1.6)."""
 SCORES = (0.002, 0.01, 0.03)
 """Volume fractions of extravasated erythrocytes from which the score is 1, 2 and 3 (assumed)."""
 
@@ -76,7 +85,7 @@ def score(fraction: float) -> int:
 
 # ---------------------------------------------------------------------- the state
 def drawn_from(scene: Scene) -> dict[str, float]:
-    """The measures as the state has them: compartments weighted by their areas on the section; nan for what has no meaning."""
+    """Measures and "living_cells" as the state has them: compartments weighted by their areas; nan for what has no meaning."""
     s, p = scene.section, scene.section.state.parameters
     f, state = s.compartments, s.state
     count = state.core.size
@@ -93,15 +102,17 @@ def drawn_from(scene: Scene) -> dict[str, float]:
     cd8 = profiles(s, Kind.CD8, immune_densities(s)[Kind.CD8], np.ones(count))
     between, rim_fluid = mean(f["between"], alive), mean(f["between"], host)
     dead = mean(f["necrotic_area"], area)
+    living = mean(profiles(s, Kind.TUMOUR, np.where(state.core, f["viable_density"], 0.0), np.ones(count)), area)
     return {
         "oedema_fraction": oedema(between, rim_fluid, dead, area.sum(), host.sum(), p),
         "interstitial_fraction": between if dead <= 1.0 - LIVING else float("nan"),
         "necrotic_area": dead,
-        "hypoxic_fraction": mean(f["hypoxic_fraction"], area * f["viable_density"]),
+        "hypoxic_fraction": mean(f["hypoxic_fraction"], area * f["viable_density"]) if living >= SPARSE else float("nan"),
         "vessel_density": mean(f["vessel_density"], area) if state.geometry != "cavity" else 0.0,
         "cd8_centre": mean(cd8, area),
         "cd8_rim": mean(cd8, host),
         "erythrocyte_fraction": mean(f["erythrocyte_fraction"], area),
+        "living_cells": living,
     }
 
 
@@ -132,12 +143,13 @@ def separate(picture: Picture, stain: Stain) -> Image:
 
 @dataclass
 class _Field:
-    """A field of view: its corner, and which of its pixels are tumour and rim."""
+    """A field of view: its corner, and which of its pixels are tumour, rim, and tumour with the needle tracks in it."""
 
     left: float
     top: float
     tumour: Mask
     rim: Mask
+    outline: Mask
 
 
 def _fields(scene: Scene, count: tuple[int, int]) -> list[_Field]:
@@ -149,6 +161,7 @@ def _fields(scene: Scene, count: tuple[int, int]) -> list[_Field]:
     blocks = (slice(None, rows * cells), slice(None, columns * cells))
     solid = s.inside(Tissue.TUMOUR, Tissue.FLUID)
     connective = (s.zone >= int(s.state.core.sum())) & ~s.inside(Tissue.FAT, Tissue.EPIDERMIS, Tissue.TRACK)
+    outline = (s.zone >= 0) & (s.zone < int(s.state.core.sum()))
     chosen: dict[tuple[int, int], None] = {}
     for mask, most, least in ((solid, count[0], 0.35), (connective, count[1], 0.5)):
         share = mask[blocks].reshape(rows, cells, columns, cells).mean(axis=(1, 3))
@@ -162,7 +175,7 @@ def _fields(scene: Scene, count: tuple[int, int]) -> list[_Field]:
     found = []
     for row, column in sorted(chosen):
         part = (slice(row * cells, (row + 1) * cells), slice(column * cells, (column + 1) * cells))
-        masks = [np.kron(mask[part], np.ones((fold, fold), dtype=bool)) for mask in (solid, connective)]
+        masks = [np.kron(mask[part], np.ones((fold, fold), dtype=bool)) for mask in (solid, connective, outline)]
         found.append(_Field(s.x0 + column * cells * PITCH, s.y0 + row * cells * PITCH, *masks))
     return found
 
@@ -178,8 +191,8 @@ def read_back(scene: Scene, threads: int = 1, fields: tuple[int, int] = FIELDS) 
     Returns
     -------
     dict
-        Every measure by name (nan where it cannot be read), "erythrocyte_score", "fields", and the areas read, "tumour_mm2" and
-        "rim_mm2".
+        Every measure by name (nan where it cannot be read), "erythrocyte_score", "living_cells" (tumour cells counted per mm²
+        of tumour), "fields", and the areas read, "tumour_mm2" and "rim_mm2".
     """
     places = _fields(scene, fields)
     painters = {name: Painter(scene, STAINS[name], PIXEL) for name in ("he", "cd31", "cd8", "pimonidazole")}
@@ -209,50 +222,59 @@ def _read_field(pictures: dict[str, Picture], field: _Field, cavity: bool) -> di
     border: Mask = np.asarray(ndimage.maximum_filter(dead, size=8 * COARSE), dtype=bool)
     living = field.tumour & ~border & ~lumen
     near: Mask = np.asarray(ndimage.maximum_filter(nuclei, size=17), dtype=bool)
-    pale = _pale(he, living & near & ~nuclei)
+    pale = _pale(he, living & near & ~nuclei, hidden)
     host = field.rim & ~lumen
     cleft = _clefts(he, host)
-    positive, negative = _hypoxic(pictures["pimonidazole"], field.tumour & ~dead)
+    positive, negative = _hypoxic(pictures["pimonidazole"], field.tumour, dead)
     return {
         "tumour": float(field.tumour.sum()) * size**2,
         "rim": float(field.rim.sum()) * size**2,
         "dead": float(dead.sum()) * size**2,
         "living": float(living.sum()) * size**2,
-        "seen": float((living & ~hidden).sum()) * size**2,
+        "nuclei": float((living & nuclei).sum()) * size**2,
+        "seen": float((living & ~hidden & ~nuclei).sum()) * size**2,
         "pale": float((pale & living & ~hidden).sum()) * size**2,
         "living_blood": float((blood & living).sum()) * size**2,
         "host": float(host.sum()) * size**2,
         "host_seen": float((host & ~hidden).sum()) * size**2,
         "host_pale": float((cleft & host & ~hidden).sum()) * size**2,
         "host_blood": float((blood & host).sum()) * size**2,
-        "blood": float((blood & field.tumour).sum()) * size**2,
-        "vessels": _count(vessel, field.tumour, 30.0),
+        "outline": float(field.outline.sum()) * size**2,
+        "blood": float((blood & field.outline).sum()) * size**2,  # much of it lies in tracks
+        "vessels": _count(vessel, field.tumour, VESSEL),
         "hypoxic": positive,
         "oxygenated": negative,
         **_cd8(pictures["cd8"], field),
     }
 
 
-def _pale(he: Image, cytoplasm: Mask) -> Mask:
+def _pale(he: Image, cytoplasm: Mask, hidden: Mask) -> Mask:
     """Where there is fluid: paler than about two thirds of the way from fluid to the cytoplasm around nuclei of this very field.
 
     Cytoplasm is dense and blue in a lymphoma and nearly clear in a renal cell carcinoma, so no one threshold does for both.
     """
-    density = ndimage.gaussian_filter(he[..., 0] + he[..., 1], 1.0)  # without the grain of cytoplasm
+    # without the grain of cytoplasm, nor with what erythrocytes beside it would lend
+    shown = ndimage.gaussian_filter((~hidden).astype(np.float32), 1.0) + 1e-3
+    density = ndimage.gaussian_filter((he[..., 0] + he[..., 1]) * ~hidden, 1.0) / shown
     clear = he[..., 2] < 0.10
-    seen = density[cytoplasm & clear & (density > 0.155)]
+    seen = density[cytoplasm & clear & ~hidden & (density > 0.155)]
     level = float(np.median(seen)) if seen.size > 2000 else CYTOPLASM
     return (density < np.clip(FLUID + 0.65 * (level - FLUID), 0.14, 0.20)) & clear
 
 
 def _clefts(he: Image, host: Mask) -> Mask:
-    """Fluid between fibres: paler than two fifths of the way from fluid to the fibres around (thin in fat, dense in skin)."""
+    """Fluid between fibres: paler than about two fifths of the way from fluid to the fibres around.
+
+    Dense fibres (skin, muscle) end sharply, so that their border is half-way; loose ones thin out, and the palest of them would
+    count as fluid.
+    """
     eosin = he[..., 1]
     clear = (he[..., 0] < 0.08) & (he[..., 2] < 0.10)
     fibres = host & (he[..., 0] < 0.20) & (he[..., 2] < 0.10) & (eosin > 0.10)
     seen = ndimage.gaussian_filter(_coarse(fibres), 7.5) + 1e-3
     level = np.maximum(ndimage.gaussian_filter(_coarse(eosin * fibres), 7.5) / seen, 0.12)
-    return (eosin < np.kron(CLEFT + 0.40 * (level - CLEFT), np.ones((COARSE, COARSE), dtype=np.float32))) & clear
+    border = np.clip(0.345 + 0.95 * (level - 0.17), 0.32, 0.48)
+    return (eosin < np.kron(CLEFT + border * (level - CLEFT), np.ones((COARSE, COARSE), dtype=np.float32))) & clear
 
 
 def _necrotic(he: Image, nuclei: Mask) -> Mask:
@@ -279,18 +301,25 @@ def _coarse(values: NDArray[Any]) -> Image:
     return values.reshape(n, COARSE, n, COARSE).mean(axis=(1, 3), dtype=np.float32)
 
 
-def _hypoxic(picture: Picture, where: Mask) -> tuple[float, float]:
-    """Numbers of nuclei of living tumour cells that lie in positive and in negative cells."""
+def _hypoxic(picture: Picture, tumour: Mask, dead: Mask) -> tuple[float, float]:
+    """Numbers of nuclei of living tumour cells that lie in positive and in negative cells.
+
+    Only what lives binds pimonidazole, and it does so beside necrosis: brown cells count wherever they lie. (Left out with
+    the dead around them, they made the hypoxic share of nearly dead tumours too small.)
+    """
     from skimage.measure import label, regionprops_table
 
     amounts = separate(picture, STAINS["pimonidazole"])
-    nuclei = ndimage.binary_opening((amounts[..., 0] > 0.115) & where, iterations=2)
-    found = label(nuclei)
-    table = regionprops_table(found, intensity_image=amounts, properties=("area", "mean_intensity"))
+    found = label(ndimage.binary_opening((amounts[..., 0] > 0.115) & tumour, iterations=2))
+    seen = np.dstack([amounts, dead])
+    names = ("area", "mean_intensity", "axis_major_length", "axis_minor_length")
+    table = regionprops_table(found, intensity_image=seen, properties=names)
     size = table["area"] * PIXEL**2
-    # small ones are fragments of the dead; dark ones too, or lymphocytes, unless they are brown
+    # small ones are fragments of the dead; dark ones too, or lymphocytes, and long ones stroma, unless they are brown
     positive = table["mean_intensity-1"] > 0.055
-    cell = np.where(positive, size > 8.0, (size > 18.0) & (table["mean_intensity-0"] < 0.28))
+    spindle = (table["axis_major_length"] > SPINDLE * table["axis_minor_length"]) & (size < 60.0)
+    alive = (size > 18.0) & (table["mean_intensity-0"] < 0.28) & (table["mean_intensity-2"] < 0.5) & ~spindle
+    cell = np.where(positive, size > 8.0, alive)
     weight = np.maximum(np.round(size / 55.0), 1.0)  # clumps hold several
     return float((weight * (cell & positive)).sum()), float((weight * (cell & ~positive)).sum())
 
@@ -329,7 +358,7 @@ def _cd8(picture: Picture, field: _Field) -> dict[str, float]:
 def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, float]:
     """Measures from the sums over all fields."""
     if not total:
-        nothing = dict.fromkeys(("erythrocyte_score", "fields", "tumour_mm2", "rim_mm2"), 0.0)
+        nothing = dict.fromkeys(("erythrocyte_score", "living_cells", "fields", "tumour_mm2", "rim_mm2"), 0.0)
         return {measure.name: float("nan") for measure in MEASURES} | nothing
     s = scene.section
     # a disc of diameter d stands for so much area per volume in a section (Holmes' effect, as for counts)
@@ -339,25 +368,28 @@ def _measures(scene: Scene, total: dict[str, float], fields: int) -> dict[str, f
     def part(name: str, of: str) -> float:
         return total[name] / total[of] if total[of] > 0.0 else 0.0
 
-    blood = part("blood", "tumour") / shown
-    # erythrocytes hide both cells and fluid: beneath them it is as around, but for their own volume
-    between = part("pale", "seen") * (1.0 - part("living_blood", "living") / shown)
+    blood = part("blood", "outline") / shown
+    # erythrocytes hide cytoplasm and fluid, but lie beside nuclei: beneath them it is as around, but for their own volume
+    bare = part("pale", "seen") * (1.0 - part("nuclei", "living"))
+    between = bare * (1.0 - part("living_blood", "living") / shown)
     rim = part("host_pale", "host_seen") * (1.0 - part("host_blood", "host") / shown)
     dead = part("dead", "tumour")
     zone = s.zone
     area = float(s.inside(Tissue.TUMOUR, Tissue.FLUID).sum())
     host = float((zone >= int(s.state.core.sum())).sum())
     cells = total["hypoxic"] + total["oxygenated"]
+    living = cells / total["tumour"] if total["tumour"] > 0.0 else 0.0
     return {
         "oedema_fraction": oedema(between, rim, dead, area, host, s.state.parameters),
         "interstitial_fraction": between if dead <= 1.0 - LIVING else float("nan"),
         "necrotic_area": dead,
-        "hypoxic_fraction": total["hypoxic"] / cells if cells > 0.0 else 0.0,
+        "hypoxic_fraction": total["hypoxic"] / cells if living >= SPARSE else float("nan"),
         "vessel_density": part("vessels", "tumour"),
         "cd8_centre": part("cd8_centre", "tumour"),
         "cd8_rim": part("cd8_rim", "rim"),
         "erythrocyte_fraction": blood,
         "erythrocyte_score": float(score(blood)),
+        "living_cells": living,
         "fields": float(fields),
         "tumour_mm2": total["tumour"],
         "rim_mm2": total["rim"],

@@ -97,8 +97,8 @@ class Painter:
             1.0 + 6.0 / np.maximum(vessels.short, 1.0),
         )
         section = scene.section
-        self.between = section.compartments["between"].astype(np.float32)
-        self.stroma = section.compartments["stroma"].astype(np.float32)
+        self.between = section.compartments["seen_fluid"].astype(np.float32)
+        self.stroma = section.compartments["seen_stroma"].astype(np.float32)
         self.rim = np.float32(1000.0 * (section.state.radius[-1] - section.state.tumour_radius))
         self.cores = int(section.state.core.sum())
         centre = np.ascontiguousarray(c.x, dtype=np.float32), np.ascontiguousarray(c.y, dtype=np.float32)

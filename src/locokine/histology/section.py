@@ -207,6 +207,9 @@ def _compartments(state: TissueState) -> dict[str, NDArray[np.float64]]:
     made["necrotic_area"] = necrotic
     made["between"] = share
     made["stroma"] = np.clip(stroma / alive / np.maximum(between + solid, 1e-9), 0.0, 1.0)
+    # erythrocytes are laid over all: what is seen beside them stands for what they hide
+    made["seen_fluid"] = np.clip(share / np.maximum(1.0 - blood, 1e-9), 0.0, 1.0)
+    made["seen_stroma"] = np.clip(made["stroma"] / np.maximum(1.0 - blood, 1e-9), 0.0, 1.0)
     made["open"] = np.clip(made["perfusion"], 0.0, 1.0)
     return made
 

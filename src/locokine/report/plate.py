@@ -151,9 +151,11 @@ def _numbers(seen: dict[str, float]) -> str:
         return "no tumour left to read"
     fluid = seen["interstitial_fraction"]
     between = "" if np.isnan(fluid) else f"fluid {100.0 * fluid:.0f} % · "
+    hypoxic = seen["hypoxic_fraction"]
+    hypoxia = "" if np.isnan(hypoxic) else f"hypoxia {100.0 * hypoxic:.0f} % · "
     return (
         f"oedema {100.0 * seen['oedema_fraction']:.0f} % · {between}"
-        f"necrosis {100.0 * seen['necrotic_area']:.0f} % · hypoxia {100.0 * seen['hypoxic_fraction']:.0f} % · "
+        f"necrosis {100.0 * seen['necrotic_area']:.0f} % · {hypoxia}"
         f"vessels {seen['vessel_density']:.0f}/mm² · CD8 {seen['cd8_centre']:.0f}, in the rim {seen['cd8_rim']:.0f}/mm² · "
         f"erythrocytes {seen['erythrocyte_score']:.0f}"
     )
