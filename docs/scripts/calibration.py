@@ -63,10 +63,17 @@ def section(record: dict[str, Any], rows: pd.DataFrame) -> str:
         f"before, {len(set(wide) & set(values))} of the {len(values)} among them (moved because together they gain, not because the rows know them). Of "
         f"{kept['draws']} draws of the posterior {kept['kept']} keep the requirements. Shells change {shells['rows']} rows, in the median by "
         f"{shells['apart']} of the discrepancy that is allowed for. The autocorrelation of the sampler is "
-        f"{record['autocorrelation_steps']:.0f} of {study['size']['walk']:,} steps. Rows that lost most and gained most against the library, in "
-        f"log score: {changes(rows, True)}; {changes(rows, False)}."),
+        f"{record['autocorrelation_steps']:.0f} of {study['size']['walk']:,} steps. {proposed(record, rows)}"),
         "",
     ])
+
+
+def proposed(record: dict[str, Any], rows: pd.DataFrame) -> str:
+    """What would change in the library, in a sentence."""
+    if not record["proposals"]:
+        return "It proposes no other value than the library has."
+    return (f"It proposes {len(record['proposals'])} values. Rows that lost most and gained most against the library, in log score: "
+            f"{changes(rows, True)}; {changes(rows, False)}.")
 
 
 def changes(rows: pd.DataFrame, lost: bool) -> str:
