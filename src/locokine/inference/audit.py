@@ -20,7 +20,7 @@ from locokine.evidence.first_pass import first_pass
 from locokine.inference.claim_trials import EXAMPLES
 from locokine.inference.prior import population_of
 from locokine.parameters.records import Record
-from locokine.population.draw import Population, row_records
+from locokine.population.draw import row_records
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.load import load
 
@@ -151,14 +151,14 @@ def moved(
     size, width = max(batch // (2 * hosts), 1), 2 * hosts
     for first in range(0, len(present), size):
         part = present[first:first + size]
-        base = population_of(experiment, {}, width * len(part), 1, between=False)
+        base = replace(population_of(experiment, {}, width * len(part), 1, between=False), copies=1)
         changed = base.values.copy()
         at = {name: i for i, name in enumerate(base.names)}
         for column, name in enumerate(part):
             for row, record in rows[name]:
                 if row in at:
                     changed[at[row], width * column:width * (column + 1)] = np.repeat(variants(record), hosts)
-        other = Population(base.names, changed, base.seed)
+        other = replace(base, values=changed)
         for arm in experiment.protocol.arms:
             runs = [simulate_arm(experiment, people, arm.name, 0, people.subjects, threads) for people in (base, other)]
             hit = differs(*runs).reshape(len(part), width)

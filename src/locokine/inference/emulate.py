@@ -21,6 +21,8 @@ from locokine.inference.rows import Reading, Target, below, log_error, worth
 Array = NDArray[np.float64]
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Penalties that the regression chooses from, by its leave-one-out error."""
+TINY = 1e-9
+"""Least variance of a point: one that is known exactly would count alone."""
 CURVED = 12
 """Parameters whose squares a row's regression may use besides: those it answers to most."""
 
@@ -74,7 +76,7 @@ def fit_surface(
 
     Points that were simulated with more hosts say more: their chance joins what the model is allowed to be wrong by.
     """
-    weights = 1.0 / (goal.discrepancy**2 + np.nan_to_num(found.chance))
+    weights = 1.0 / np.maximum(goal.discrepancy**2 + np.nan_to_num(found.chance), TINY)
     return regress(z, filled(found.value, goal), centre, plays, weights, float(np.nanmedian(found.sampled)))
 
 

@@ -9,7 +9,7 @@ own from each mechanism, and the interval of a mean comes from resampling subjec
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -377,7 +377,7 @@ def _switched(population: Population, world: Experiment) -> Population:
     values = population.values.copy()
     for name, on in world.switches.items():
         values[population.names.index(f"switch_{name}")] = float(on)
-    return Population(population.names, values, population.seed)
+    return replace(population, values=values)
 
 
 def _drawn(experiment: Experiment, draws: int, posterior: PosteriorDraws | None) -> Population | None:
