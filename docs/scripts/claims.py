@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "src" / "locokine" / "examples"
 BEGIN, END = "<!-- generated: claims begin -->", "<!-- generated: claims end -->"
 RUN = "`locokine run {} --out DIR`"
+SELF = "`python docs/scripts/claims.py`"
 DRAWS = 64
 """Draws of the prior in which each claim is looked at."""
 
@@ -151,10 +152,11 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
          lambda: f"leak state of the tumour {untreated.highest('leak'):.2f} untreated, {treated.highest('leak'):.2f} treated; oedema "
          f"{treated.median('oedema_fraction_peak'):.2f} of the caliper volume at its peak (vehicle {vehicle.median('oedema_fraction_peak'):.2f}); "
          f"lung leak index {strong.highest('organ_leak'):.1f} under the high dose, {same.highest('organ_leak'):.1f} under {dose}",
-         "`make demo`"),
+         f"`make demo`; {SELF}"),
         ("vascular leak limits systemic, not local, treatment",
          lambda: f"grade ≥ 3, patients: {blood.severe()} intravenous, {skin.severe()} intralesional; mice: {treated.severe()} intratumoural, "
-         f"{same.severe()} {dose}, which cures as many ({same.cured()}); {strong.severe()} 100,000 IU q8h, which cures few", RUN.format("high_dose_intravenous.yaml")),
+         f"{same.severe()} {dose}, which cures as many ({same.cured()}); {strong.severe()} 100,000 IU q8h, which cures few",
+         f"{RUN.format('high_dose_intravenous.yaml')}; mice: {SELF}"),
         ("systemic: few responses, high toxicity",
          lambda: f"response {blood.response('CR', 'PR')}, complete {blood.response('CR')}; published 16 % (43/270), 6 %",
          RUN.format("high_dose_intravenous.yaml --subjects 50")),
@@ -176,10 +178,12 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
          lambda: f"viable cells' mean pO2 at its lowest {untreated.median('viable_pO2_min'):.1f} untreated, "
          f"{treated.median('viable_pO2_min'):.1f} mmHg treated; day of leak {strict(10, 'day of leak'):.0f}, oedema "
          f"{strict(10, 'day of oedema'):.0f}, hypoxia {strict(10, 'day of hypoxic'):.0f}, necrosis {strict(10, 'day of necrotic'):.0f} "
-         f"after the first dose (medians); necrotic share {strict(10, 'necrosis'):.2f}, without leak {strict(10, 'without leak'):.2f}", "`make demo`"),
+         f"after the first dose (medians); necrotic share {strict(10, 'necrosis'):.2f}, without leak {strict(10, 'without leak'):.2f}",
+         f"`make demo`; days: {SELF}"),
         ("dead cells → immune reaction",
          lambda: f"cured when cells cannot starve {without['starvation'].cured()}; specific T cells in the tumour "
-         f"{'fall' if fall > 0 else 'rise'} by {abs(100 * fall):.0f} % (claimed: fall by 80 %)", "`switches: {starvation: off}` in the demo"),
+         f"{'fall' if fall > 0 else 'rise'} by {abs(100 * fall):.0f} % (claimed: fall by 80 %)",
+         f"`switches: {{starvation: off}}` in the demo; T cells: {SELF}"),
         ("cured hosts are specifically immune", lambda: f"{rejects('sl2')}; {rejects('p815')}", "`make demo`"),
         ("leak and immune stimulation both contribute",
          lambda: f"cured {treated.cured()}; without leak {leakless.cured()}, without killing by T cells {without['t_killing'].cured()}; "

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from textwrap import shorten
+from textwrap import fill
 from typing import Any
 
 from locokine.api import cores
@@ -100,7 +100,7 @@ def draw_figure(evidence: Evidence, kept: dict[str, Any]) -> None:
     shares = [pair for pair in pairs if known[pair[0]["id"]].likelihood.kind == "binomial"]
     means = [pair for pair in pairs if known[pair[0]["id"]].likelihood.kind in ("lognormal", "normal")
              and pair[0]["observed"]["value"] > 0.0]
-    height = 0.19 * max(len(shares), len(means)) + 1.3
+    height = 0.23 * max(len(shares), len(means)) + 1.3
     figure = Figure(figsize=(15.0, height), layout="constrained")
     for axis, rows, relative in zip(figure.subplots(1, 2), (shares, means), (False, True), strict=True):
         for place, (one, other) in enumerate(rows):
@@ -112,8 +112,8 @@ def draw_figure(evidence: Evidence, kept: dict[str, Any]) -> None:
             axis.plot([low, high], [place, place], color=OBSERVED, lw=0.8)
             axis.plot(one["observed"]["value"] / scale, place, "o", ms=4.2, color=OBSERVED if one["agrees"] else MISSED)
         names = [one["id"] for one, _ in rows]
-        words = [f"{shorten(known[name].what, 68, placeholder=' …')}  {name}" for name in names]
-        axis.set_yticks(range(len(rows)), words, fontsize=7)
+        words = [fill(f"{name}: {known[name].what}", 68) for name in names]
+        axis.set_yticks(range(len(rows)), words, fontsize=6.5, linespacing=0.95)
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="x", lw=0.3)
