@@ -254,7 +254,7 @@ class Stiff:
 
         self.body_pass, self.tissue_pass, self.alone = body_pass, tissue_pass, callable_alone
         self.kernel = {name: callable_alone(getattr(kernel, name))
-                       for name in ("fill_scratch", "prepare_lesion", "fine_step", "slow_step")}
+                       for name in ("fill_scratch", "move_fluid", "prepare_solutes", "fine_step", "slow_step")}
         people = draw(made)
         one = Population(people.names, people.values[:, [subject]], people.seed)
         self.setting, self.block = prepared(made, arm, one, chance=False)
@@ -323,7 +323,8 @@ class Stiff:
         for i in range(len(b.tissue)):
             # once more before: conductances depend on the pressure, which the pass itself finds out
             self.tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
-            self.kernel["prepare_lesion"](b, plan, i, eps)
+            self.kernel["move_fluid"](b, plan, i, eps)
+            self.kernel["prepare_solutes"](b, plan, i, eps)
         self.body_pass.clear_body_drives(b.body)
         self.kernel["fine_step"](b, plan, 1e9, eps, 1.0, self.present)
         self.kernel["slow_step"](b, plan, 1e9, eps)
@@ -333,6 +334,7 @@ class Stiff:
         """Implant all lesions."""
         from locokine.engine.settle import implant_due
 
+        self.body_pass.outputs_pass(self.block.body, self.block.host)
         implant_due(self.block, self.plan, -1.0, 0.0)
         self.y = self.read()[:, 0]
 

@@ -68,9 +68,9 @@ if "+avx512f" in numba.core.codegen.get_host_cpu_features().split(","):
 numba.core.cpu.CPUTargetOptions.noalias = numba.core.options.TargetOptions.Mapping("noalias")
 for option in (
     # the compiler gives up proving that arrays do not overlap after a few pairs, and would write small loops out before
-    # it asks whether they can be vectorised
+    # it asks whether they can be vectorised; and a law is one long chain, of which a processor has to do two at a time
     "runtime-memory-check-threshold=10000", "memory-check-merge-threshold=10000", "max-dependences=10000",
-    "unroll-full-max-count=8",
+    "unroll-full-max-count=8", "force-vector-interleave=2",
 ):
     importlib.import_module("llvmlite.binding").set_option("locokine", f"-{option}")
 
@@ -117,6 +117,11 @@ def loop(function: F) -> F:
 def part(function: F) -> F:
     """Compile a piece of a `kernel` that only compiled code calls: without the wrapper for Python, which takes long."""
     return _compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+def inner(function: F) -> F:
+    """Compile a `part` into the one place that calls it: a block has eighty arrays, and a call hands over each of them."""
+    return _compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)
 
 
 def unit(function: F) -> F:

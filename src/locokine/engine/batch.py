@@ -151,6 +151,7 @@ def prepare(experiment: Experiment, population: Population, arm: Arm, lesions: t
     grid = make_grid(
         end, [*(d.time for d in doses), *(one.time for one in acts), *(lesion.day * 24.0 for lesion in lesions)],
         [d.time + d.duration for d in doses], accuracy,
+        max(experiment.line_records(lesion.line)["birth_rate"].value for lesion in lesions),
     )
     shells = protocol.geometry == "shells"
     cavity = np.array([float(lesion.site in CAVITIES) for lesion in lesions])

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from locokine._jit import part, unit
+from locokine._jit import inner, part, unit
 from locokine.biology.arithmetic import largest
 from locokine.biology.binding import free_concentration
 from locokine.biology.extinction import exponent
@@ -129,7 +129,7 @@ def implant(b, plan, l):
         lesion[L.baseline_cells + s] = cells
 
 
-@part
+@inner
 def grade_pass(b, plan, time, dt):
     """Present toxicity grades of every host (order of `body.grades.TERMS`), and the worst so far once treated."""
     for s in range(W):
@@ -419,7 +419,7 @@ def give(b, plan, dose, s, time):
     note(b, s, time, DOSE, agent, amount)
 
 
-@part
+@inner
 def extinction(b, plan, time):
     """Set the clonogens of a lesion to zero once its probability of extinction passes the subject's draw."""
     for l in range(b.lesion.shape[0]):
@@ -457,7 +457,7 @@ def extinction(b, plan, time):
                     note(b, s, time, CURED, NOWHERE, 0.0)
 
 
-@part
+@inner
 def deaths(b, plan, time):
     """Death from toxicity or from tumour load; returns how many hosts are alive."""
     alive = 0

@@ -1,14 +1,15 @@
 """The time grid, made before the run from the protocol: the same for all subjects of an arm.
 
-After each dose or implantation steps grow in proportion to the time since, from `biology` to `longest`; each is two halves,
-in which the solutes take fine steps that grow in the same way from `shortest`. Every dose, implantation and output time is a grid
-point. The grid covers every possible dose: rules only skip doses.
+After each dose or implantation steps grow in proportion to the time since, from `biology` to `settled`, and later, slower,
+to `longest`, as far as the growth of the tumour lets them; each is two halves, in which the solutes take fine steps that grow
+in the same way from `shortest`. Every dose, implantation and output time is a grid point. The grid covers every possible
+dose: rules only skip doses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,18 +20,46 @@ from locokine.errors import InputError
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How finely time and space are cut; the defaults are chosen by the published error test (docs/verification)."""
+    """How finely time and space are cut; the defaults are chosen by the published error test (docs/verification).
 
-    longest: float = 4.0 / 3.0
-    shortest: float = 1.0 / 60.0
+    Attributes
+    ----------
+    longest
+        Longest step, h.
+    division
+        Largest product of a step and the birth rate of the fastest line (a tumour that doubles daily asks for shorter steps
+        than one that takes a month).
+    settled
+        Longest step, h, while what a dose did goes on; `later` times the time since it, if that is more.
+    later, growth
+        Step per time since the last dose, late and early; `growth` also holds for fine steps.
+    biology, shortest
+        First step after a dose, h, and first fine step.
+    output
+        Time between outputs, h.
+    """
+
+    longest: float = 4.0
+    division: float = 0.06
+    settled: float = 4.0 / 3.0
+    later: float = 0.02
     growth: float = 0.075
     biology: float = 0.0225
+    shortest: float = 1.0 / 60.0
     output: float = 4.0
 
     def finer(self, factor: float) -> Accuracy:
         """Return the same with steps `factor` times smaller (output times unchanged)."""
-        return Accuracy(self.longest / factor, self.shortest / factor, self.growth / factor, self.biology / factor,
-                        self.output)
+        steps = {item.name: getattr(self, item.name) / factor for item in fields(self) if item.name != "output"}
+        return replace(self, **steps)
+
+    def most(self, birth_rate: float) -> float:
+        """Longest step, h, for lines that divide at most at `birth_rate` (1/h)."""
+        return min(self.longest, self.division / birth_rate) if birth_rate > 0.0 else self.longest
+
+    def wish(self, since: float, most: float) -> float:
+        """Step, h, that is wished for `since` h after the last dose if it may be `most`."""
+        return min(most, max(min(self.settled, self.biology + self.growth * since), self.later * since))
 
 
 @dataclass(frozen=True)
@@ -43,7 +72,7 @@ class Grid:
     fine: NDArray[np.float64]
 
 
-def make_grid(end: float, starts: Sequence[float], knots: Sequence[float], accuracy: Accuracy) -> Grid:
+def make_grid(end: float, starts: Sequence[float], knots: Sequence[float], accuracy: Accuracy, birth_rate: float) -> Grid:
     """Build the grid from 0 to `end` h.
 
     Parameters
@@ -56,6 +85,8 @@ def make_grid(end: float, starts: Sequence[float], knots: Sequence[float], accur
         Other times that must be grid points, h.
     accuracy
         Step sizes.
+    birth_rate
+        Of the line that divides fastest, 1/h.
 
     Raises
     ------
@@ -71,16 +102,16 @@ def make_grid(end: float, starts: Sequence[float], knots: Sequence[float], accur
     time: list[float] = [0.0]
     first: list[int] = [0]
     fine: list[float] = []
-    since = np.inf
+    since, most = np.inf, accuracy.most(birth_rate)
     begins = {round(t, 9) for t in starts}
     for here, there in pairwise(marks):
         if round(float(here), 9) in begins:
             since = 0.0
         left = float(there - here)
         while left > 1e-9:
-            wish = min(accuracy.longest, accuracy.biology + accuracy.growth * since)
+            wish = accuracy.wish(since, most)
             count = np.ceil(left / wish - 1e-9)
-            h = left / count if count <= 2 or wish >= accuracy.longest else wish
+            h = left / count if count <= 2 or wish >= min(most, accuracy.settled) else wish
             for half in range(2):
                 parts = fine_steps(0.5 * h, since + 0.5 * h * half, accuracy)
                 fine.extend(parts)

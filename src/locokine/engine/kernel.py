@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import kernel, part, unit
+from locokine._jit import inner, kernel, part, unit
 from locokine.engine import body_pass, events, extrapolate, partners, report_pass, settle, tissue_pass
 from locokine.tissue import held, shells
 from locokine.tissue.layout import POOLS, SHELL, SOL, B, L, T, W, load_host
@@ -14,7 +14,7 @@ ONE = np.uint64(1)
 NONE = np.int64(-1)
 
 
-@part
+@inner
 def remember_rest(b, plan, l):
     """Keep the tumour's fluid share before treatment: oedema is what exceeds it."""
     w, lesion = b.tissue[l], b.lesion[l]
@@ -29,7 +29,7 @@ def remember_rest(b, plan, l):
         lesion[L.tumour_fluid_share + s] = min(fluid / volume, 0.99)
 
 
-@part
+@inner
 def move_fluid(b, plan, l, dt):
     """Fluid and protein of one lesion over `dt`."""
     w, lesion, n, cores = b.tissue[l], b.lesion[l], plan.shells, plan.cores
@@ -43,11 +43,10 @@ def move_fluid(b, plan, l, dt):
     shells.step_protein(w, lesion, n, b.scratch[4], b.scratch[5], dt)
 
 
-@part
-def prepare_lesion(b, plan, l, dt):
-    """Fluid and protein of one lesion over `dt`, and the coefficients its solutes move with."""
+@inner
+def prepare_solutes(b, plan, l, dt):
+    """The coefficients that the solutes of one lesion move with over `dt`."""
     w, n, cores = b.tissue[l], plan.shells, plan.cores
-    move_fluid(b, plan, l, dt)
     for g in range(plan.agents):
         d = b.agent_arrays[g]
         shells.set_solute(w, b.solute[l], g * n * SOL, n, cores, d[0], d[1], d[2], d[3], d[4], plan.cavity[l],
@@ -75,7 +74,7 @@ def fill_scratch(b):
         b.scratch[6, s] = p.cavity_area / p.cavity_wall_depth
 
 
-@part
+@inner
 def fine_step(b, plan, time, h, weight, present):
     """Solutes in lesions, node and plasma over one fine step."""
     blood, lymph, lost, made, around, cells, drained = (
@@ -128,7 +127,7 @@ def fine_step(b, plan, time, h, weight, present):
     report_pass.track_exposure(b, plan, time, h)
 
 
-@part
+@inner
 def slow_step(b, plan, time, dt):
     """Biology of lesions, node and host over one step."""
     homing, taken = b.flux[0], b.flux[1]
@@ -167,8 +166,6 @@ def slow_step(b, plan, time, dt):
 @unit
 def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, fields):
     """Write what is due at grid point `i`: columns `daily` or `series` of the output, and fields; the dead stay nan."""
-    if daily < 0 and series < 0 and field < 0:
-        return
     at = max(daily, series)
     body_pass.outputs_pass(b.body, b.host)
     if at >= 0:
@@ -198,43 +195,45 @@ def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, 
                     fields[:, l, field, :, s] = np.nan
 
 
-@part
-def half_step(b, plan, time, dt, first, last, present):
-    """Everything over `dt`, the solutes in the fine steps `first` to `last`: first order in `dt`."""
-    body_pass.outputs_pass(b.body, b.host)
-    fill_scratch(b)
-    for l in range(b.tissue.shape[0]):
-        if time >= plan.implant_time[l]:
-            prepare_lesion(b, plan, l, dt)
-    body_pass.clear_body_drives(b.body)
-    partners.clear_toxic_body(b.body)
-    for j in range(first, last):
-        fine_step(b, plan, time, plan.fine[j], plan.fine[j] / dt, present)
-    slow_step(b, plan, time, dt)
+@inner
+def split_step(b, plan, time, dt, first, last, present):
+    """Everything over `dt`, the solutes in the fine steps `first` to `last`: first order in `dt`.
 
-
-@part
-def whole_step(b, plan, time, dt):
-    """Everything but the solutes over `dt`, with the mean drives that the half steps have seen."""
+    Without fine steps the solutes stay as they are, and biology goes by the running means that it finds.
+    """
     body_pass.outputs_pass(b.body, b.host)
     fill_scratch(b)
     for l in range(b.tissue.shape[0]):
         if time >= plan.implant_time[l]:
             move_fluid(b, plan, l, dt)
+            if first < last:
+                prepare_solutes(b, plan, l, dt)
+    if first < last:
+        body_pass.clear_body_drives(b.body)
+        partners.clear_toxic_body(b.body)
+    for j in range(first, last):
+        fine_step(b, plan, time, plan.fine[j], plan.fine[j] / dt, present)
     slow_step(b, plan, time, dt)
 
 
 @unit
 def step(b, plan, i, time, dt, present):
-    """One step, second order by extrapolation: twice the result of two half steps less that of one whole step."""
+    """One step, second order by extrapolation: twice the result of two half steps less that of one whole step.
+
+    The whole step goes by the mean of what the half steps have seen of IL-2.
+    """
     extrapolate.keep(b.state, b.rows, b.before)
-    half_step(b, plan, time, 0.5 * dt, plan.first[2 * i], plan.first[2 * i + 1], present)
-    extrapolate.keep(b.state, b.drive_rows, b.drives)
-    half_step(b, plan, time, 0.5 * dt, plan.first[2 * i + 1], plan.first[2 * i + 2], present)
-    extrapolate.average(b.state, b.drive_rows, b.drives)
-    extrapolate.keep(b.state, b.rows, b.halves)
-    extrapolate.put(b.state, b.rows, b.before)
-    whole_step(b, plan, time, dt)
+    for part_of in range(3):
+        half = part_of < 2
+        first = plan.first[2 * i + part_of] if half else plan.first[2 * i]
+        last = plan.first[2 * i + part_of + 1] if half else first
+        if part_of == 1:
+            extrapolate.keep(b.state, b.drive_rows, b.drives)
+        split_step(b, plan, time, 0.5 * dt if half else dt, first, last, present)
+        if part_of == 1:
+            extrapolate.average(b.state, b.drive_rows, b.drives)
+            extrapolate.keep(b.state, b.rows, b.halves)
+            extrapolate.put(b.state, b.rows, b.before)
     extrapolate.combine(b.state, b.rows, b.kinds, b.before, b.halves, b.end_time, time, b.flux[0])
 
 
@@ -249,8 +248,10 @@ def advance_block(b, plan, daily_lesion, daily_body, series_lesion, series_body,
     over = False
     for i in range(steps + 1):
         time = plan.time[i]
-        settle.implant_due(b, plan, plan.time[i - 1] if i > 0 else -1.0, time)
+        before = plan.time[i - 1] if i > 0 else -1.0
         body_pass.outputs_pass(b.body, b.host)
+        if settle.lesions_due(plan, before, time):
+            settle.implant_due(b, plan, before, time)
         fill_scratch(b)
         acting = partners.acts_due(plan, time)
         dosed = acting or plan.dose_first[i] < plan.dose_first[i + 1]
@@ -265,7 +266,8 @@ def advance_block(b, plan, daily_lesion, daily_body, series_lesion, series_body,
             dt = plan.step[i]
         events.grade_pass(b, plan, time, dt)
         # a day's value is that before the dose of the day; the series show the moment after it
-        write_outputs(b, plan, i, time, plan.output[i, 0], NONE, NONE, daily_lesion, daily_body, fields)
+        if plan.output[i, 0] >= 0:
+            write_outputs(b, plan, i, time, plan.output[i, 0], NONE, NONE, daily_lesion, daily_body, fields)
         if acting:
             partners.act(b, plan, time)
             for l in range(b.tissue.shape[0]):
@@ -285,7 +287,8 @@ def advance_block(b, plan, daily_lesion, daily_body, series_lesion, series_body,
                 events.infuse(b, plan, d)
         if dosed:
             report_pass.track_exposure(b, plan, time, 0.0)
-        write_outputs(b, plan, i, time, NONE, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
+        if plan.output[i, 1] >= 0 or plan.output[i, 2] >= 0:
+            write_outputs(b, plan, i, time, NONE, plan.output[i, 1], plan.output[i, 2], series_lesion, series_body, fields)
         if i == steps or over:
             return time
         partners.seed(b, plan, time, 0.5 * dt)  # half of the cells with those of the beginning, half with those of the end

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from locokine._jit import loop, part, unit
+from locokine._jit import inner, loop, part, unit
 from locokine.biology import cytotoxic, radiation
 from locokine.biology.arithmetic import exp
 from locokine.engine.events import IRRADIATED, RESECTED, note
@@ -66,7 +66,7 @@ def toxic_body_pass(body, mean_plasma, at, agent, weight):
         body[B.toxic_lymphocyte + s] += weight * cytotoxic.death_rate(c, d.toxic_half, d.toxic_lymphocyte)
 
 
-@part
+@inner
 def toxic_drives(b, plan, time, weight):
     """Running means of what all cytotoxic agents do, in lesions, blood and node."""
     for g in range(plan.agents):
@@ -149,7 +149,7 @@ def act(b, plan, time):
                     b.treated[s] = 1.0
 
 
-@part
+@inner
 def acts_due(plan, time):
     """Whether anything beside doses is due now."""
     due = False
@@ -158,7 +158,7 @@ def acts_due(plan, time):
     return due
 
 
-@part
+@inner
 def seed(b, plan, time, dt):
     """Cells that travel from one lesion to another over `dt`; until their source is gone none of these can be extinct."""
     for l in range(b.tissue.shape[0]):

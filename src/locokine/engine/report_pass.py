@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from locokine._jit import loop, part
+from locokine._jit import inner, loop, part
 from locokine.biology import traffic
 from locokine.biology.arithmetic import largest, smallest
 from locokine.biology.binding import free_concentration
@@ -307,7 +307,7 @@ def hide_bound(b, plan, l, g, first, stop, end, fluid, count):
             end[s] -= (amount - seen_amount(b, plan, l, g, k, s)) / (fluid[s] * count)
 
 
-@part
+@inner
 def track_exposure(b, plan, time, dt):
     """Peak and area under the curve of every agent and of active IL-2 in tumour, rim, node and plasma."""
     last = b.peak.shape[1] - 1

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from locokine._jit import kernel, part
+from locokine._jit import inner, kernel, part
 from locokine.engine import body_pass, couple, events, tissue_pass
 from locokine.tissue import shells
 from locokine.tissue.layout import (
@@ -66,7 +66,7 @@ def starve(b, plan, l):
         lesion[L.baseline_cells + s] = cells
 
 
-@part
+@inner
 def immune_step(b, plan, time, homing, dt):
     """T cells and antigen of all lesions, and the node; `homing` is the blood cleared by all of them (mm³/h)."""
     for s in range(W):
@@ -136,10 +136,18 @@ def infiltrate(b, plan, time):
                 b.tissue[l, k * SHELL + T.t_growth + s] = 0.0
 
 
+@inner
+def lesions_due(plan, since, time):
+    """Whether a lesion is to be implanted after `since` and up to `time`."""
+    due = False
+    for l in range(plan.implant_time.shape[0]):
+        due = due or since < plan.implant_time[l] <= time
+    return due
+
+
 @kernel
 def implant_due(b, plan, since, time):
     """Implant the lesions that are due after `since` and up to `time`, and give those in place what they have already."""
-    body_pass.outputs_pass(b.body, b.host)
     settled = False
     for l in range(b.tissue.shape[0]):
         if not since < plan.implant_time[l] <= time:
