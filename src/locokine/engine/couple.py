@@ -153,15 +153,18 @@ def death_rates(x, a, e, p, l, hypoxic, glucose):
 
 
 @law
-def advance_vessels(x, a, e, b, p, drive_t, middle, dt):
-    """Endothelial arms, flow and vessels after `dt`; `middle` is the volume half a step on (keeps the step second order)."""
+def advance_vessels(x, a, e, b, p, drive_t, middle, above, dt):
+    """Endothelial arms, flow and vessels after `dt`.
+
+    `middle` is the volume half a step on, `above` by how much tissue pressure exceeds what vessels have adapted to at its end.
+    """
     e1 = endothelium.arm(x.e_direct, a.g_direct * p.switch_leak_direct, p.direct_on, p.direct_off, dt)
     e2 = endothelium.arm(x.e_thrombotic, a.g_thrombotic * p.switch_leak_thrombotic, p.thrombotic_on,
                          p.thrombotic_off, dt)
     lak = x.nk * x.lak_level / e.volume
     g3 = endothelium.lymphocyte_drive(lak, drive_t, p.lymphocyte_half, p.lymphocyte_t_weight)
     e3 = endothelium.arm(x.e_lymphocyte, g3 * p.switch_leak_lymphocyte, p.lymphocyte_on, p.lymphocyte_off, dt)
-    transmural = p.collapse_reference - (e.pressure - x.pressure_ref)
+    transmural = p.collapse_reference - above
     target = (
         perfusion.autoregulation(b.pressure, p.autoregulation_full, p.autoregulation_least)
         * perfusion.viscosity(b.haematocrit_ratio)
@@ -229,7 +232,11 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     remains = (dead_viable + dead_loss) * l.cell_volume
     holds = 1.0 + mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
     middle = e.volume + 0.5 * born * l.cell_volume * (1.0 + p.stroma_share) * holds
-    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, middle, dt)
+    reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
+    crept = mix(a.core, p.tumour_modulus, p.normal_modulus) * (1.0 - p.relaxed_share) * (reference - x.strain_ref)
+    pressure = e.pressure - crept * (1.0 - a.core * a.cavity)
+    adapted = relax(x.pressure_ref, pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
+    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, middle, pressure - adapted, dt)
     dead = relax(x.dead, p.dead_solid_share * remains / dt, p.dead_clearance, dt)
     released = (1.0 - p.dead_solid_share) * remains
     stroma = p.stroma_share * ((viable + loss) * l.cell_volume + p.smallest_stroma * e.volume / a.lesion_volume)
@@ -239,8 +246,6 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     )
     erythrocytes = relax(x.erythrocytes, bled, p.erythrocyte_clearance, dt)
     nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, dt)
-    reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
-    adapted = relax(x.pressure_ref, e.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
     antigen_in = died_starved + died_t + died_lak + died_m + died_spont + died_partner
     danger_in = died_starved + p.danger_killed * (died_t + died_lak + died_m) + p.danger_spontaneous * died_spont
     danger_in = danger_in + p.danger_treatment * died_partner

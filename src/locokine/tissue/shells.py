@@ -148,6 +148,7 @@ def step_fluid(w, lesion, n, outer_pressure, short, dt):
             outer = outer_pressure[s]
             if k + ONE < n:
                 outer = w[o + SHELL + T.right + s]
+            w[o + T.pressure + s] += 1.0 * (p - w[o + T.pressure + s])
             w[o + T.face_flow + s] = w[o + T.face_hydraulic + s] * (p - outer)
             w[o + T.filtered + s] = w[o + T.filtration + s] * (w[o + T.filtration_pressure + s] - p)
             w[o + T.drained + s] = largest(w[o + T.lymph + s] * (p - w[o + T.lymph_pressure + s]), 0.0)
