@@ -22,20 +22,10 @@ def margination(il2_plasma: float, half: float, most: float) -> float:
 
 
 @law
-def mean_volume(blood: float, cleared: float) -> float:
-    """Blood volume, mm³, in which what is `cleared` (mm³) in a step meets the mean number of cells over the step.
-
-    A tumour may clear its host's blood within a step; of n cells it takes n (1 - exp(-z)), z = cleared/blood, so
-    cleared/`mean_volume` is that share. Limit of small steps: `blood`.
-    """
-    z = cleared / blood
-    return blood * gain(z) / (1.0 + z * (0.5 + z * (1.0 / 6.0 + z / 24.0)))
-
-
-@law
 def met(blood: float, cleared: float, cells: float, entering: float) -> float:
     """Cells that meet what clears the blood in a step, a mean number over it: of `cells` there are, and `entering` evenly.
 
+    A tumour may clear its host's blood within a step: it takes no more than there are, and what enters meanwhile.
     Exact for z = cleared/blood held fixed: cells (1 - exp(-z))/z + entering (z - 1 + exp(-z))/z². Limit of small steps:
     `cells`.
     """

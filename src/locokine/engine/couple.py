@@ -23,7 +23,7 @@ from locokine.biology import (
 )
 from locokine.biology.arithmetic import decay, gain, hill, largest, relax, smallest
 from locokine.body import circulation, fever, hazard
-from locokine.tissue.layout import Body, BodyOutputs, Exchange, Outputs, Tissue, Water
+from locokine.tissue.layout import Blood, Body, BodyOutputs, Exchange, Outputs, Tissue, Water
 
 PI = 3.141592653589793
 
@@ -187,8 +187,16 @@ def advance_vessels(x, a, e, b, p, drive_t, middle, above, dt):
 
 
 @law
+def blood_met(x, u, o, p, dt):
+    """What of the blood the lesions meet over `dt`: IL-2, and NK cells per mm³, those that enter meanwhile included."""
+    made, _ = traffic.natural_killers(p.nk_turnover, p.nk_marrow, p.nk_survival, u.occupied_high)
+    entering = made * p.nk_blood * p.blood_volume + p.nk_division * u.occupied * x.nk + u.nk_back
+    return Blood(u.il2_plasma, traffic.met(o.blood_volume, p.nk_homing * u.homing * dt, x.nk, entering * dt) / o.blood_volume)
+
+
+@law
 def advance_immune(x, a, e, b, p, u, dt):
-    """NK and regulatory T cells, their arming and that of T cells, macrophages; `u` carries blood numbers."""
+    """NK and regulatory T cells, their arming and that of T cells, macrophages; `u` as from `blood_met`."""
     calling = hill(x.armed * a.t_all / e.volume, p.recruit_half)  # armed T cells inflame the wall (interferon)
     adhesion = endothelium.leak(x.e_direct, x.e_thrombotic, 1.0 - (1.0 - x.e_lymphocyte) * (1.0 - calling))
     free = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
@@ -368,7 +376,7 @@ def advance_body(x, u, o, p, dt):
     made, lost = traffic.natural_killers(p.nk_turnover, p.nk_marrow, p.nk_survival, u.occupied_high)
     nk = relax(x.nk, made * p.nk_blood * p.blood_volume, lost + toxic, dt) * gain(division * dt)
     nk = nk * decay(division * nk / (p.nk_blood_most * p.nk_blood * p.blood_volume) * dt)
-    nk = largest(nk - u.nk_taken, 0.05 * nk)
+    nk = largest(nk - u.nk_taken, 0.001 * nk)
     # they multiply in lymphoid tissue under IL-2 and are seen in the blood once it is gone
     lymphocytes = relax(x.lymphocytes, (1.0 + p.rebound * u.occupied) / p.rebound_time, 1.0 / p.rebound_time + toxic, dt)
     treg = relax(x.treg, (1.0 + p.treg_expansion * u.occupied_treg) * p.treg_turnover,

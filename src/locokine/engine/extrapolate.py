@@ -30,7 +30,7 @@ FILLINGS = ("fluid",)
 LEVELS = ("e_direct", "e_thrombotic", "e_lymphocyte", "lak_level", "armed", "resistance_drop", "mediator", "pressor")
 TOLD = ("t_specific", "t_all", "drift", "t_growth", "armed_rate")
 """What a shell is told by the passes around it and goes on with."""
-ACCOUNTS = ("strain_ref", "pressure_ref", *TOLD, "homing", "node_growth", "fluids_given", "hazard")
+ACCOUNTS = ("strain_ref", "pressure_ref", *TOLD, "homing", "nk_back", "node_growth", "fluids_given", "hazard")
 LESION_STOCKS, FOLLOW = ("antigen", "danger"), ("danger_share", "alarm", "licensed")
 """Of a lesion: what stays positive, and what follows from other rows at every step."""
 TISSUE_DRIVES = ("g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg", "toxic_tumour",
@@ -49,7 +49,8 @@ def state_rows(parts: dict[str, tuple[int, int]]) -> Iterator[tuple[int, int]]:
     tissue = [(TISSUE_FIELDS.index(name), kind_of(name)) for name in (*TISSUE, *TOLD)]
     for first in range(*_span(parts["tissue"]), len(TISSUE_FIELDS)):
         yield from ((first + row, kind) for row, kind in tissue)
-    yield from ((parts["body"][0] + BODY_FIELDS.index(name), kind_of(name)) for name in (*BODY, "homing", "node_growth"))
+    for name in (*BODY, "homing", "nk_back", "node_growth"):
+        yield parts["body"][0] + BODY_FIELDS.index(name), kind_of(name)
     for name in ("tcells", "carriers", "node"):
         yield from ((row, STOCK) for row in range(*_span(parts[name])))
     accounts = [(i, STOCK if name in LESION_STOCKS else ACCOUNT) for i, name in enumerate(LESION_FIELDS) if name not in FOLLOW]

@@ -130,10 +130,11 @@ def fine_step(b, plan, time, h, weight, present):
 @inner
 def slow_step(b, plan, time, dt):
     """Biology of lesions, node and host over one step."""
-    homing, taken = b.flux[0], b.flux[1]
+    homing, taken, back = b.flux[0], b.flux[1], b.flux[4]
     for s in range(W):
         homing[s] = 0.0
         taken[s] = 0.0
+        back[s] = 0.0
     for l in range(b.tissue.shape[0]):
         if time < plan.implant_time[l]:
             continue
@@ -142,6 +143,7 @@ def slow_step(b, plan, time, dt):
         tissue_pass.clonogen_pass(w, lesion, plan.cores, dt)
         for s in range(W):
             homing[s] += lesion[L.homing + s]
+            back[s] += lesion[L.nk_back + s]
             for k in range(plan.shells):
                 taken[s] += dt * w[k * SHELL + T.nk_in + s]
     settle.immune_step(b, plan, time, homing, dt)
@@ -149,6 +151,7 @@ def slow_step(b, plan, time, dt):
     for s in range(W):
         body[B.nk_taken + s] = taken[s]
         body[B.homing + s] = homing[s]  # of this step: how much of the blood the next one can take cells from
+        body[B.nk_back + s] = back[s]
         body[B.fluid_taken + s] = 0.0
         body[B.protein_taken + s] = 0.0
         body[B.plasma_answer + s] = 0.0

@@ -14,7 +14,6 @@ from locokine.tissue.layout import (
     SHELL,
     SOL,
     B,
-    Blood,
     C,
     L,
     N,
@@ -22,6 +21,8 @@ from locokine.tissue.layout import (
     T,
     W,
     load_agent,
+    load_body,
+    load_body_inputs,
     load_body_outputs,
     load_exchange,
     load_host,
@@ -174,13 +175,14 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
     for s in range(W):
         lesion[L.cells + s] = 0.0
         lesion[L.homing + s] = 0.0
+        lesion[L.nk_back + s] = 0.0
     for k in range(n):
         o = k * SHELL
         for s in range(W):
             x, a, e = load_tissue(w, o, s), load_inputs(w, o, s), load_exchange(w, o, s)
             p, l = load_host(host, ZERO, s), load_line(line, ZERO, s)
             b = load_body_outputs(body, ZERO, s)
-            u = Blood(body[B.il2_plasma + s], body[B.nk + s] / traffic.mean_volume(b.blood_volume, body[B.homing + s] * dt))
+            u = couple.blood_met(load_body(body, ZERO, s), load_body_inputs(body, ZERO, s), b, p, dt)
             new, out, released = couple.advance_tissue(x, a, e, b, p, l, u, dt)
             store_tissue(w, o, s, new)
             store_outputs(w, o, s, out)
@@ -208,6 +210,7 @@ def biology_pass(w, lesion, n, cores, body, host, line, dt):
             lesion[L.deaths_treatment + s] += out.died_treatment
             lesion[L.cells + s] += new.viable + new.loss
             lesion[L.homing + s] += out.homing
+            lesion[L.nk_back + s] += p.nk_return * p.nk_exit * new.nk
 
 
 @loop

@@ -56,7 +56,7 @@ BODY = (
 )
 BODY_INPUTS = (
     "il2_plasma", "il2_node", "g_direct", "occupied", "occupied_treg", "occupied_high", "g_armed", "nk_taken", "fluid_taken",
-    "protein_taken", "homing", "recalled", "activated", "helped", "carried", "plasma_answer", "protein_answer",
+    "protein_taken", "homing", "nk_back", "recalled", "activated", "helped", "carried", "plasma_answer", "protein_answer",
     "toxic_regulatory", "toxic_lymphocyte", "node_growth",
 )
 BODY_OUTPUTS = (
@@ -79,7 +79,7 @@ LESION_FIELDS = (
     "alarm", "licensed", "fluid_filtered", "fluid_drained", "fluid_from_plasma", "protein_from_plasma",
     "fluid_injected", "fluid_released", "protein_entered", "protein_drained",
     "fluid_recruited", "fluid_left", "protein_recruited", "protein_left", "tumour_fluid_share", "cells", "baseline_cells",
-    "diameter", "homing", "fluid_owed", "protein_owed", "plasma_answer", "protein_answer", "deaths_treatment",
+    "diameter", "homing", "nk_back", "fluid_owed", "protein_owed", "plasma_answer", "protein_answer", "deaths_treatment",
     "deaths_resected", "seeded",
 )
 
