@@ -127,9 +127,10 @@ def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
     for s in (0, 5, 9):
         v = state(opened, s)
         drive = v["a"].t_all * v["x"].armed / v["e"].volume
+        above = v["e"].pressure - v["x"].pressure_ref
         names = ("e_direct", "e_thrombotic", "e_lymphocyte", "perfusion", "vessels", "vessels_lost")
-        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, v["e"].volume, 0.5)
-        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, v["e"].volume, 0.5)
+        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, v["e"].volume, above, 0.5)
+        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, v["e"].volume, above, 0.5)
         different = {name for name, a, b in zip(names, on, without, strict=True) if a != b}
         wanted = TISSUE_OF.get(switch, set()) & set(names)
         assert wanted <= different

@@ -78,6 +78,7 @@ def exchange(x, a, b, p, l):
     )
     pressure = tissue_pressure(x, a, strain, p)
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
+    creep = modulus * (1.0 - p.relaxed_share) * (strain - x.strain_ref) / p.creep_time * (1.0 - a.core * a.cavity)
     tangent = fluid.stiffness(modulus, strain, p.strain_cap) / (dry * (1.0 + reference))
     tangent = mix(a.core * a.cavity, fluid.cavity_stiffness(x.fluid, p.cavity_rest_fluid, p.cavity_modulus), tangent)
     in_rim = 1.0 - a.core
@@ -92,7 +93,7 @@ def exchange(x, a, b, p, l):
     flow = p.flow_normal * x.vessels / p.vessel_density * x.perfusion
     return Exchange(
         volume, strain, leak, filtration, stop, tangent, lymph, p.lymph_pressure, protein_ps, permeable, flow, sigma,
-        pressure,
+        pressure, creep,
     )
 
 
@@ -241,10 +242,8 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     holds = 1.0 + mix(a.core, p.tumour_fluid_ratio, p.normal_fluid_ratio)
     middle = e.volume + 0.5 * born * l.cell_volume * (1.0 + p.stroma_share) * holds
     reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
-    crept = mix(a.core, p.tumour_modulus, p.normal_modulus) * (1.0 - p.relaxed_share) * (reference - x.strain_ref)
-    pressure = e.pressure - crept * (1.0 - a.core * a.cavity)
-    adapted = relax(x.pressure_ref, pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
-    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, middle, pressure - adapted, dt)
+    adapted = relax(x.pressure_ref, e.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
+    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, middle, e.pressure - adapted, dt)
     dead = relax(x.dead, p.dead_solid_share * remains / dt, p.dead_clearance, dt)
     released = (1.0 - p.dead_solid_share) * remains
     stroma = p.stroma_share * ((viable + loss) * l.cell_volume + p.smallest_stroma * e.volume / a.lesion_volume)

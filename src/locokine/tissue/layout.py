@@ -36,7 +36,7 @@ INPUTS = (
 EXCHANGE = (
     # what fluid and solutes need to know of a shell
     "volume", "strain", "leak", "filtration", "filtration_pressure", "stiffness", "lymph", "lymph_pressure",
-    "protein_ps", "surface", "flow", "reflection", "pressure",
+    "protein_ps", "surface", "flow", "reflection", "pressure", "creep",
 )
 OUTPUTS = (
     # what a step of tissue biology reports
