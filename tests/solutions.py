@@ -99,7 +99,7 @@ def baxter_jain(n: int, alpha: float, radius: float = 5.0, equal: str = "volume"
     operators.face_conductance(
         made.w, made.n, made.cores, np.full(WIDTH, conductivity), border, layout.T.face_hydraulic, 1.0
     )
-    operators.step_fluid(made.w, made.lesion, made.n, np.zeros(WIDTH), np.zeros(WIDTH), 1e12)
+    operators.step_fluid(made.w, made.lesion, made.n, np.zeros(WIDTH), np.zeros(WIDTH), 0.0, 1e12)
     return made, made["right"], sinh_profile(made.edges, alpha)
 
 
@@ -206,7 +206,7 @@ class _Plain(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if module.__name__ == "plainkine":
             return
         if module.__name__ == "plainkine._jit":
-            for name in ("law", "coupling", "access", "kernel", "loop", "part", "unit"):
+            for name in ("law", "coupling", "access", "kernel", "loop", "inner", "part", "unit"):
                 setattr(module, name, lambda function: function)
             module.exponent, module.mantissa = exponent, mantissa  # type: ignore[attr-defined]
             return
@@ -323,7 +323,7 @@ class Stiff:
         for i in range(len(b.tissue)):
             # once more before: conductances depend on the pressure, which the pass itself finds out
             self.tissue_pass.exchange_pass(b.tissue[i], plan.shells, b.body, b.host, b.line[i])
-            self.kernel["move_fluid"](b, plan, i, eps)
+            self.kernel["move_fluid"](b, plan, i, 0.0, eps)
             self.kernel["prepare_solutes"](b, plan, i, eps)
         self.body_pass.clear_body_drives(b.body)
         self.kernel["fine_step"](b, plan, 1e9, eps, 1.0, self.present)

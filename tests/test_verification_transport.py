@@ -112,7 +112,7 @@ def test_a_dry_shell_is_not_drained_below_nothing() -> None:
         made.w, made.n, made.cores, np.full(WIDTH, 0.05), np.full(WIDTH, 0.05), layout.T.face_hydraulic, 1.0
     )
     before = made["fluid"]
-    operators.step_fluid(made.w, made.lesion, made.n, np.zeros(WIDTH), np.zeros(WIDTH), 5.0)
+    operators.step_fluid(made.w, made.lesion, made.n, np.zeros(WIDTH), np.zeros(WIDTH), 0.0, 5.0)
     assert (made["fluid"] > 0.0).all()
     lesion = made.lesion.reshape(-1, WIDTH)
     at = layout.LESION_FIELDS.index

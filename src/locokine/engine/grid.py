@@ -40,7 +40,7 @@ class Accuracy:
     """
 
     longest: float = 4.0
-    division: float = 0.12
+    division: float = 0.06
     settled: float = 4.0 / 3.0
     later: float = 0.02
     growth: float = 0.075

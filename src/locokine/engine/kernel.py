@@ -12,6 +12,9 @@ from locokine.tissue.layout import POOLS, SHELL, SOL, B, L, T, W, load_host
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 NONE = np.int64(-1)
+LONG = 1.5
+"""Steps (h) above which flow answers to the tissue pressure of their end: with that of their beginning it would swing. Shorter
+ones take that of the beginning, which is the more accurate (docs/model/numerics.md)."""
 
 
 @inner
@@ -30,8 +33,8 @@ def remember_rest(b, plan, l):
 
 
 @inner
-def move_fluid(b, plan, l, dt):
-    """Fluid and protein of one lesion over `dt`."""
+def move_fluid(b, plan, l, late, dt):
+    """Fluid and protein of one lesion over `dt`; `late` as for `shells.step_fluid`."""
     w, lesion, n, cores = b.tissue[l], b.lesion[l], plan.shells, plan.cores
     tissue_pass.exchange_pass(w, n, b.body, b.host, b.line[l])
     shells.place_shells(w, lesion, n, cores, b.scratch[0])
@@ -39,7 +42,7 @@ def move_fluid(b, plan, l, dt):
     if plan.cavity[l] > 0.0:
         for s in range(W):
             w[(cores - ONE) * SHELL + T.face_hydraulic + s] = 0.0
-    shells.step_fluid(w, lesion, n, b.scratch[3], b.scratch[7], dt)
+    shells.step_fluid(w, lesion, n, b.scratch[3], b.scratch[7], late, dt)
     shells.step_protein(w, lesion, n, b.scratch[4], b.scratch[5], dt)
 
 
@@ -199,16 +202,17 @@ def write_outputs(b, plan, i, time, daily, series, field, out_lesion, out_body, 
 
 
 @inner
-def split_step(b, plan, time, dt, first, last, present):
+def split_step(b, plan, time, dt, late, first, last, present):
     """Everything over `dt`, the solutes in the fine steps `first` to `last`: first order in `dt`.
 
-    Without fine steps the solutes stay as they are, and biology goes by the running means that it finds.
+    Without fine steps the solutes stay as they are, and biology goes by the running means that it finds. `late` as for
+    `shells.step_fluid`.
     """
     body_pass.outputs_pass(b.body, b.host)
     fill_scratch(b)
     for l in range(b.tissue.shape[0]):
         if time >= plan.implant_time[l]:
-            move_fluid(b, plan, l, dt)
+            move_fluid(b, plan, l, late, dt)
             if first < last:
                 prepare_solutes(b, plan, l, dt)
     if first < last:
@@ -225,6 +229,7 @@ def step(b, plan, i, time, dt, present):
 
     The whole step goes by the mean of what the half steps have seen of IL-2.
     """
+    late = 1.0 * (dt > LONG)
     extrapolate.keep(b.state, b.rows, b.before)
     for part_of in range(3):
         half = part_of < 2
@@ -232,7 +237,7 @@ def step(b, plan, i, time, dt, present):
         last = plan.first[2 * i + part_of + 1] if half else first
         if part_of == 1:
             extrapolate.keep(b.state, b.drive_rows, b.drives)
-        split_step(b, plan, time, 0.5 * dt if half else dt, first, last, present)
+        split_step(b, plan, time, 0.5 * dt if half else dt, late, first, last, present)
         if part_of == 1:
             extrapolate.average(b.state, b.drive_rows, b.drives)
             extrapolate.keep(b.state, b.rows, b.halves)

@@ -195,7 +195,7 @@ def trace_block(setting: batch.Setting, wide: Block, graph: Graph) -> Equations:
     kernel.fill_scratch(block)
     for i in range(len(block.tissue)):
         tissue_pass.exchange_pass(block.tissue[i], plan.shells, block.body, block.host, block.line[i])
-        kernel.move_fluid(block, plan, i, dt)
+        kernel.move_fluid(block, plan, i, 0.0, dt)
         kernel.prepare_solutes(block, plan, i, dt)
     body_pass.clear_body_drives(block.body)
     kernel.fine_step(block, plan, 1e9, dt, 1.0, present)

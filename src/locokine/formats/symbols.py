@@ -249,7 +249,7 @@ class _Formulas(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if module.__name__ == NAME:
             return
         if module.__name__ == f"{NAME}._jit":
-            for name in ("law", "coupling", "access", "kernel", "loop", "part", "unit", "exponent", "mantissa"):
+            for name in ("law", "coupling", "access", "kernel", "loop", "inner", "part", "unit", "exponent", "mantissa"):
                 setattr(module, name, lambda function: function)
             return
         text = Path(str(module.__spec__ and module.__spec__.origin)).read_text(encoding="utf-8")

@@ -105,12 +105,12 @@ def face_conductance(w, n, cores, conductivity_core, conductivity_rim, target, o
 
 
 @loop
-def step_fluid(w, lesion, n, outer_pressure, short, dt):
+def step_fluid(w, lesion, n, outer_pressure, short, late, dt):
     """Advance interstitial fluid by `dt` (implicit in pressure); leaves face flows and filtered volumes behind.
 
     `drift` (1/h) is how fast the fluid becomes too much for the solids that hold it, as cells die or grow, `creep` (mmHg/h) how
     fast the tissue gives way: the pressure at the end of the step knows of both, or fluid would lag behind growth by a step.
-    It replaces the one before (biology goes by it: flow that answered to the pressure before would swing).
+    Biology goes by the pressure before if `late` is 0, by this one if it is 1.
     Where a shell would run dry, its flows are limited (`limit_flows`).
     """
     for k in range(n):  # forward elimination for the new pressure
@@ -149,7 +149,7 @@ def step_fluid(w, lesion, n, outer_pressure, short, dt):
             outer = outer_pressure[s]
             if k + ONE < n:
                 outer = w[o + SHELL + T.right + s]
-            w[o + T.pressure + s] = p
+            w[o + T.pressure + s] += late * (p - w[o + T.pressure + s])
             w[o + T.face_flow + s] = w[o + T.face_hydraulic + s] * (p - outer)
             w[o + T.filtered + s] = w[o + T.filtration + s] * (w[o + T.filtration_pressure + s] - p)
             w[o + T.drained + s] = largest(w[o + T.lymph + s] * (p - w[o + T.lymph_pressure + s]), 0.0)
