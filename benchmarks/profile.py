@@ -130,7 +130,8 @@ def arguments(setting: Any, block: Any) -> dict[str, Any]:
     return {
         "w": block.tissue[0], "lesion": block.lesion[0], "n": plan.shells, "cores": plan.cores, "body": block.body,
         "host": block.host, "line": block.line[0], "dt": 1e-9, "solute": block.solute[0], "agents": plan.agents,
-        "agent": block.agent, "weight": 1e-9, "thickness": scratch[0], "outer_pressure": scratch[3], "late": 0.0, "short": scratch[7],
+        "agent": block.agent, "weight": 1e-9, "thickness": scratch[0], "outer_pressure": scratch[3],
+        "late": 0.0, "short": scratch[7],
         "plasma": scratch[4], "outside": scratch[5], "first": np.uint64(0), "agent_diffusion": d[0],
         "agent_diffusion_rim": d[1], "permeability": d[2], "permeability_rim": d[3], "degradation": d[4], "cavity": 0.0,
         "wall": scratch[6], "at_plasma": np.uint64(0), "to_blood": block.flux[0], "to_lymph": block.flux[1],
