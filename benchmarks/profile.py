@@ -1,6 +1,6 @@
 """Where the time of a step goes, kernel by kernel, and how near the arithmetic comes to the machine's limit.
 
-Compiled code hides from Python's profilers, so each kernel is called in a loop on a block in mid-run. Its operations are
+Compiled code hides from Python's profilers, so each kernel is called in a compiled loop on a block in mid-run. Its operations are
 counted by running its source on formulas; the limit is the machine's own rate of vectorised divisions, roots and other
 operations on numbers that lie in the nearest cache.
 """
@@ -139,6 +139,16 @@ def arguments(setting: Any, block: Any) -> dict[str, Any]:
     }
 
 
+def repeated(function: Any, names: list[str]) -> Any:
+    """Compiled function (times, *arguments) that calls a kernel so many times: a call from Python takes longer than most."""
+    import numba
+
+    space: dict[str, Any] = {"kernel": function}
+    listed = ", ".join(names)
+    exec(f"def run(times, {listed}):\n    for _ in range(times):\n        kernel({listed})\n", space)
+    return numba.njit(error_model="numpy", _nrt=False)(space["run"])
+
+
 def profile(geometry: str, shells: int) -> dict[str, Any]:
     """Nanoseconds per subject and step of each kernel (solutes: of one agent and one fine step), and their share."""
     from locokine.engine import body_pass, tissue_pass
@@ -155,13 +165,12 @@ def profile(geometry: str, shells: int) -> dict[str, Any]:
         values = [known[key] if name != "set_solute" or key != "outside" else 1.0 for key in wanted]
         if name == "uptake_pass":
             values[wanted.index("agent")] = block.agent[0]
-        function(*values)
-        repeats = max(200, 20_000 // int(setting.plan.shells))
+        run, repeats = repeated(function, wanted), max(200, 20_000 // int(setting.plan.shells))
+        run(1, *values)
         spent = []
         for _ in range(5):
             began = time.thread_time()
-            for _ in range(repeats):
-                function(*values)
+            run(repeats, *values)
             spent.append((time.thread_time() - began) / repeats)
         made[name] = min(spent) / layout.WIDTH * 1e9
     total = sum(made.values())
@@ -190,9 +199,30 @@ def biology_operations() -> dict[str, int]:
     return tally
 
 
+def compiled_divisions() -> dict[str, int]:
+    """Divisions and roots a shell that tissue biology was compiled to, or nothing if they cannot be told.
+
+    The compiler shares the reciprocal of a common divisor and takes those of parameters once for all shells, so there are
+    fewer than the source has. They can be counted where two vectors of eight hold all subjects of a block: then the only long
+    loop is that over shells.
+    """
+    from locokine.engine import tissue_pass
+    from locokine.tissue import layout
+
+    code = next(iter(tissue_pass.biology_pass.inspect_asm().values()), "")
+    lines = [line.split() for line in code.splitlines() if line.strip()]
+    place = {words[0].rstrip(":"): i for i, words in enumerate(lines) if words[0].endswith(":")}
+    loops = [(place[words[-1]], i) for i, words in enumerate(lines) if words[0][0] == "j" and place.get(words[-1], i) < i]
+    wide = [[words[0] for words in lines[first:last] if "%zmm" in words[-1]] for first, last in loops]
+    longest = max(wide, key=len, default=[])
+    if layout.WIDTH != 16 or not longest:
+        return {}
+    return {"divide": longest.count("vdivpd") // 2, "root": longest.count("vsqrtpd") // 2}
+
+
 def share_of_limit(spent: dict[str, Any]) -> dict[str, float]:
     """How long the counted operations take at the machine's limit, against how long they took."""
-    count, limit = biology_operations(), limits()
+    count, limit = {**biology_operations(), **compiled_divisions()}, limits()
     divide = count.get("divide", 0) * limit["divide"] + count.get("root", 0) * limit["root"]
     other = count.get("other", 0) * limit["other"]
     took = spent["ns"]["biology_pass"] / spent["shells"]
