@@ -287,6 +287,16 @@ def test_the_same_input_has_the_same_manifest() -> None:
     assert execute.make_manifest(MadeUp()) == execute.make_manifest(MadeUp())  # type: ignore[arg-type]
 
 
+def test_a_manifest_that_cannot_be_read_is_replaced_with_force(engine: Engine, tmp_path: Path) -> None:
+    run(MadeUp(), tmp_path)
+    (tmp_path / "manifest.json").write_text("garbage")
+    assert not execute.is_finished(MadeUp(), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"manifest\.json: cannot be read .* --force"):
+        run(MadeUp(), tmp_path)
+    run(MadeUp(), tmp_path, force=True)
+    assert execute.is_finished(MadeUp(), tmp_path)  # type: ignore[arg-type]
+
+
 def test_a_result_of_other_equations_is_refused_without_force(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

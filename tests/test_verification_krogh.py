@@ -36,8 +36,8 @@ def test_drop_solves_the_cylinder(radius: float) -> None:
 def test_reach_inverts_the_drop() -> None:
     """`reach(krogh_drop(R)) = R` for cylinders from 12 to 400 µm.
 
-    1e-6 in the radius: four Newton steps from above converge to rounding; what remains is the smooth floor of 0.05 mmHg
-    under the drop (0.05²/4/drop, below 1e-6 of a drop of 30 mmHg, hence the second bound for small drops).
+    1e-6 in the radius: two Newton steps from an approximation above converge to rounding; what remains is the smooth floor of
+    0.05 mmHg under the drop (0.05²/4/drop, below 1e-6 of a drop of 30 mmHg, hence the second bound for small drops).
     """
     for radius in np.geomspace(0.012, 0.4, 60):
         drop = oxygen.krogh_drop(CONSUMPTION, DIFFUSION, radius, VESSEL)

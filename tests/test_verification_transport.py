@@ -58,8 +58,8 @@ def test_one_shell_drains_as_its_analytic_mean() -> None:
 def test_diffusion_and_decay_in_a_sphere() -> None:
     """The slowest mode sin(πr/R)/r with decay: order 2 in space on shells of equal thickness.
 
-    Steps are refined with the square of the mesh, so the first-order error of implicit steps falls as fast. Shells of
-    equal volume show n^(-7/6), as for the pressure (see above).
+    Steps are refined with the square of the mesh, so that their error falls faster than that of the mesh. Shells of equal
+    volume show n^(-7/6), as for the pressure (see above).
     """
     meshes = (8, 16, 32, 64)
     thick = [volume_error(*decaying_mode(n, 4 * n * n, equal="thickness"), sphere(2.0, n, "thickness")) for n in meshes]

@@ -134,6 +134,7 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
     strong, beside = demo("intravenous, high dose"), demo("peritumoural")
     dose, same = equal()
     skin, blood = patients("melanoma_intralesional"), patients("high_dose_intravenous")
+    skin_alone, blood_alone = (run(name, 50)["untreated"] for name in ("melanoma_intralesional", "high_dose_intravenous"))
     ascites = run("ascites_sl2", 50)["intraperitoneal"]
     without = {name: local((name,)) for name in ("t_killing", "starvation", "lak_killing")}
     leakless = run("leak_switched_off", 50)["intratumoural"]
@@ -156,10 +157,11 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
         ("vascular leak limits systemic, not local, treatment",
          lambda: f"grade ≥ 3, patients: {blood.severe()} intravenous, {skin.severe()} intralesional; mice: {treated.severe()} intratumoural, "
          f"{same.severe()} {dose}, which cures as many ({same.cured()}); {strong.severe()} 100,000 IU q8h, which cures few",
-         f"{RUN.format('high_dose_intravenous.yaml')}; mice: {SELF}"),
+         f"{RUN.format('examples/high_dose_intravenous.yaml --subjects 50')}; mice: {SELF}"),
         ("systemic: few responses, high toxicity",
-         lambda: f"response {blood.response('CR', 'PR')}, complete {blood.response('CR')}; published 16 % (43/270), 6 %",
-         RUN.format("high_dose_intravenous.yaml --subjects 50")),
+         lambda: f"response {blood.response('CR', 'PR')}, complete {blood.response('CR')}, untreated "
+         f"{blood_alone.response('CR', 'PR')}; published 16 % (43/270), 6 %",
+         RUN.format("examples/high_dose_intravenous.yaml --subjects 50")),
         ("local: hardly toxic; partial, complete regression, cure",
          lambda: f"mice: complete {treated.response('CR')}, partial {treated.response('PR')}, cured {treated.cured()}; peritumoural "
          f"{beside.cured()}, high dose into the blood {strong.cured()}, untreated {untreated.cured()}; ascites {ascites.cured()} "
@@ -167,7 +169,8 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
         ("local: about 50–70 % objective responses",
          lambda: f"weighted mix of eleven animal tumours {100 * mixture.value:.0f} % "
          f"({100 * mixture.low:.0f}–{100 * mixture.high:.0f} %) with cures counted, {100 * mixture.measured:.0f} % by visits alone; patients with ten skin metastases, complete "
-         f"{skin.response('CR')}, partial {skin.response('PR')} (published complete 62.5 and 69 %)", "`locokine validate --mix`"),
+         f"{skin.response('CR')}, partial {skin.response('PR')}, untreated {skin_alone.response('CR', 'PR')} "
+         "(published complete 62.5 and 69 %)", "`locokine validate --mix`"),
         ("local: only inflammation at the injection site",
          lambda: f"median grade at the site {treated.median('injection_site_grade'):.0f} (vehicle {vehicle.median('injection_site_grade'):.0f}), "
          f"systemic {treated.median('systemic_grade'):.0f}", "`make demo`"),
@@ -187,7 +190,7 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
         ("cured hosts are specifically immune", lambda: f"{rejects('sl2')}; {rejects('p815')}", "`make demo`"),
         ("leak and immune stimulation both contribute",
          lambda: f"cured {treated.cured()}; without leak {leakless.cured()}, without killing by T cells {without['t_killing'].cured()}; "
-         "`locokine explain` gives each its share", RUN.format("leak_switched_off.yaml --subjects 50")),
+         "`locokine explain` gives each its share", RUN.format("examples/leak_switched_off.yaml --subjects 50")),
     ]
 
 

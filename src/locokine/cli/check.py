@@ -106,6 +106,8 @@ def _schedule(course: CourseRow) -> str:
         parts.append(f"{number(course.volume / 1000.0)} mL a time")
     if course.duration:
         parts.append(f"over {number(course.duration)} h")
+    if course.distance is not None:
+        parts.append(f"{number(course.distance)} mm from the edge")
     if course.points > 1:
         parts.append(f"in {course.points} places around")
     if course.lesions:

@@ -64,7 +64,6 @@ ABOUT: tuple[About, ...] = (
 )
 """In the order of `Kind`."""
 
-LYMPHOCYTES = (Kind.CD8, Kind.TREG, Kind.NK, Kind.LAK)
 TUMOUR_KINDS = (Kind.TUMOUR, Kind.MITOSIS)
 DEAD_KINDS = (Kind.GHOST, Kind.KARYORRHEXIS, Kind.APOPTOTIC)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locokine.evidence.library import Evidence, Observation
+from locokine.evidence.library import Evidence
 from locokine.evidence.score import Scoreboard, Source, score
 from locokine.inference.calibrate import Posterior
 from locokine.inference.draws import PosteriorDraws
@@ -295,11 +295,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def names_of(rows: Sequence[Observation]) -> list[str]:
-    """Names of rows."""
-    return [row.name for row in rows]
 
 
 def is_finished(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -42,8 +42,8 @@ class DoseAmounts:
 class CourseRow:
     """One dosing line: what each dose, each day and the whole course give to one host of median mass.
 
-    `per_day` is that of the day with most doses; `volume` (mm³) and `duration` (h) are per dose. All of it is what
-    is planned: rules may hold or end it.
+    `per_day` is that of the day with most doses; `volume` (mm³) and `duration` (h) are per dose, `distance` (mm) is how far
+    beside the lesion (None where it is not given there). All of it is what is planned: rules may hold or end it.
     """
 
     text: str
@@ -61,6 +61,7 @@ class CourseRow:
     per_lesion: bool
     rules: tuple[str, ...]
     points: int = 1
+    distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,7 @@ def _course_row(experiment: Experiment, arm: Arm, index: int, text: str) -> Cour
         per_lesion=first.per_lesion,
         rules=rules,
         points=first.points,
+        distance=first.distance if first.route == "peritumoural" else None,
     )
 
 

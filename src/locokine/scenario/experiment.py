@@ -185,7 +185,7 @@ class Experiment:
             place = f"override {key}"
             new[key] = resolve_override(self, key, value, place) if isinstance(value, str) else float(value)
             for record in override_targets(self, key, place):
-                check_physical(record, new[key], place)
+                check_override(record, new[key], place)
         protocol = self.protocol
         if switches:
             merged = {**protocol.switches, **expand_switches(switches, "switches", {})}
@@ -347,6 +347,18 @@ def body_surface(entry: Entry, records: Mapping[str, Record] | None = None) -> f
     return area * (weight / measured) ** (2.0 / 3.0) / weight
 
 
+HEAVIER = 10.0
+"""Factor by which a host may weigh more or less than that of the library."""
+
+
+def check_override(record: Record, value: float, place: str) -> None:
+    """Raise an `InputError` unless `value` (internal units) can take the place of the value of a record of the library."""
+    check_physical(record, value, place)
+    if record.name in WEIGHT_NAMES and not record.value / HEAVIER <= value <= record.value * HEAVIER:
+        asked, usual = (format_quantity(x, record.unit, 4) for x in (value, record.value))
+        raise InputError(place, f"a weight of {asked}, where the library has {usual}", "look at the unit, or name another host")
+
+
 def override_targets(experiment: Experiment, key: str, place: str) -> Sequence[Record]:
     """Return the library records that an override acts on.
 
@@ -393,5 +405,5 @@ def resolve_override(experiment: Experiment, key: str, value: object, place: str
     unit = targets[0].unit
     number = parse_quantity(value, unit if dimension_of(unit) else "1", place, minimum=None)
     for record in targets:
-        check_physical(record, number, place)
+        check_override(record, number, place)
     return number

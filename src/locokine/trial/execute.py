@@ -153,7 +153,10 @@ def _check_folder(folder: Path, manifest: dict[str, Any], force: bool) -> bool:
     if force:
         return False
     remedy = "choose another --out, or replace it with --force"
-    found = read_manifest(folder)
+    try:
+        found = read_manifest(folder)
+    except InputError as error:
+        raise InputError(error.place, error.problem, remedy) from error
     if found is not None:
         if found["input_hash"] == manifest["input_hash"]:
             if found.get("code", manifest["code"]) != manifest["code"]:
@@ -385,7 +388,10 @@ def _simulate(
 
 
 def is_finished(experiment: Experiment, folder: Path | str) -> bool:
-    """Whether a folder holds the finished result of this very experiment."""
-    found = read_manifest(Path(folder))
+    """Whether a folder holds the finished result of this very experiment; one that cannot be read holds none."""
+    try:
+        found = read_manifest(Path(folder))
+    except InputError:
+        return False
     wanted = make_manifest(experiment)
     return found is not None and found["input_hash"] == wanted["input_hash"] and found.get("code") == wanted["code"]
