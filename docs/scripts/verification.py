@@ -115,7 +115,7 @@ def stiff() -> str:
 def meshes() -> str:
     """Steps and meshes against finer ones, each cause apart."""
     base, lines = Accuracy(), ["| case | what is coarse | " + " | ".join(HEADS) + " |", "|---" * 6 + "|"]
-    fields = ("longest", "shortest", "growth", "biology")
+    fields = ("longest", "division", "settled", "later", "growth", "biology", "shortest")
     for case, arms in geometry.CASES.items():
         made = {"follow_up": "16 days", "subjects": 16, **arms}
         fine = open_run(experiment(**made), accuracy=base.finer(32.0), chance=False)
