@@ -136,7 +136,7 @@ def test_the_unchanged_scenario_is_good(library: Library) -> None:
         ("20 nM", "inf nM", ["line 19", "not a finite number"]),
         # more than a host holds or lives
         ("100 mm3", "100 L", ["line 5, lesions.right", "'right' would take 100,000 mL, in a host of 0.025 kg", "its unit"]),
-        ("20 nM,", "20 nM, weight: 1000 kg,", ["line 19, overrides.weight", "a weight of 1000 kg, where the library has 0.025 kg"]),
+        ("20 nM,", "20 nM, weight: 1000 kg,", ["overrides.weight", "a weight of 1000 kg, where the library has 0.025 kg"]),
         ("follow-up: 60 days", "follow-up: 1e7 days", ["line 13, follow-up", "10,000,000 days are more than a hundred years"]),
         ("1e5 cells}", "1e5 cells, observe: 1e6 days}", ["line 14, rechallenge.observe", "more than a hundred years"]),
         ("20000 IU", "1e18 IU", ["line 10, arms.local[1]", "a dose weighs 61,200 kg, the host 0.025 kg"]),
