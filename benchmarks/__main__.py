@@ -9,9 +9,11 @@ from pathlib import Path
 
 from benchmarks import page, speed
 from benchmarks.compare import compare, matched
-from benchmarks.physicell import measure
+from benchmarks.physicell import locokine, measure
 from benchmarks.profile import profile, share_of_limit
 from benchmarks.scaling import scaling, slide
+
+RESULTS = speed.ROOT / "benchmarks" / "results.json"
 
 
 def main() -> None:
@@ -25,7 +27,7 @@ def main() -> None:
     if options.only_physicell:
         if options.physicell is None:
             parser.error("--only-physicell needs --physicell FOLDER")
-        kept = json.loads((speed.ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+        kept = json.loads(RESULTS.read_text(encoding="utf-8"))
         finish(kept | {"cells": measure(options.physicell)})
         return
     found: dict[str, object] = {"machine": speed.machine()}
@@ -52,12 +54,14 @@ def main() -> None:
     if options.physicell is not None:
         print("Beside PhysiCell ...", flush=True)
         found["cells"] = measure(options.physicell)
+    elif "cells" in (kept := json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}):
+        found["cells"] = {"physicell": kept["cells"]["physicell"] | {"earlier": True}, "locokine": locokine()}
     finish(found)
 
 
 def finish(found: dict[str, object]) -> None:
     """Keep the results and write the page."""
-    speed.save(speed.ROOT / "benchmarks" / "results.json", found)
+    speed.save(RESULTS, found)
     text = page.write(found, speed.ROOT / "docs")
     print(text)
 

@@ -121,7 +121,8 @@ Cell-hours (living cells times simulated time) a second, over {peer['hours']:g} 
 
 The two answer different questions: PhysiCell moves each cell of a disc and knows its neighbours, locokine counts cells by shell
 (its cost does not depend on their number; it does {own['host_days_per_processor_second']:,.0f} host-days a second of processor
-time with node, blood and body). The rows say what is out of reach of which, not which is better. Each run was made once; on a
+time with node, blood and body). The rows say what is out of reach of which, not which is better. Each run was made once{
+        ", that of PhysiCell in an earlier measurement" if peer.get("earlier") else ""}; on a
 shared machine go by the processor time."""
 
 

@@ -217,14 +217,12 @@ def open_run(
 
 def implanted(opened: Opened) -> Block:
     """A fresh block of the same hosts with all lesions as they were implanted."""
-    from locokine.engine.body_pass import outputs_pass
     from locokine.engine.settle import implant_due
 
     setting = opened.setting
     columns = np.minimum(np.arange(WIDTH), setting.population.subjects - 1)
     draws = batch.chance(setting, "first", setting.population.subjects)
     block = batch.make_block(setting, batch.parameters(setting), draws, columns, None)
-    outputs_pass(block.body, block.host)
     implant_due(block, setting.plan, -1.0, np.inf)
     return block
 

@@ -334,7 +334,6 @@ class Stiff:
         """Implant all lesions."""
         from locokine.engine.settle import implant_due
 
-        self.body_pass.outputs_pass(self.block.body, self.block.host)
         implant_due(self.block, self.plan, -1.0, 0.0)
         self.y = self.read()[:, 0]
 

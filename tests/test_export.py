@@ -315,3 +315,24 @@ def test_mistakes_are_one_line_and_write_nothing(
     assert said in error
     assert "\n" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lesion_in_place_starts_as_in_the_engine() -> None:
+    """A lesion given by its volume has dead tissue and T cells from the start: the equations begin with the same.
+
+    What is dead follows from the host's blood and pressure, so both have to know them before. Only the order of a sum
+    differs (1e-12).
+    """
+    from locokine.formats import equations, well_mixed
+    from reference import SKIN, experiment, open_run, tissue_view
+
+    made = experiment(
+        {"it": ["aldesleukin 3 MIU intratumoural in 2 mL daily days 0-1"]}, host="human", follow_up="7 days", subjects=1,
+        lesions={"skin": {**SKIN["skin"], "count": 1}},
+    )
+    setting, block = equations.fresh_block(made, "it", equations.one_subject(made, 0))
+    well_mixed._start(setting, block)
+    opened = open_run(made, chance=False)
+    viable = (tissue_view(block, "viable") + tissue_view(block, "loss"))[0, 0, 0]
+    assert tissue_view(block, "dead")[0, 0, 0] > 0.0
+    assert viable == pytest.approx(opened.lesion("viable_cells")[0, 0, 0], rel=1e-12)

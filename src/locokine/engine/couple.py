@@ -157,7 +157,8 @@ def death_rates(x, a, e, p, l, hypoxic, glucose):
 def advance_vessels(x, a, e, b, p, drive_t, middle, above, dt):
     """Endothelial arms, flow and vessels after `dt`.
 
-    `middle` is the volume half a step on, `above` by how much tissue pressure exceeds what vessels have adapted to at its end.
+    `middle` is the volume half a step on (keeps the step second order), `above` by how much tissue pressure exceeds what vessels
+    have adapted to.
     """
     e1 = endothelium.arm(x.e_direct, a.g_direct * p.switch_leak_direct, p.direct_on, p.direct_off, dt)
     e2 = endothelium.arm(x.e_thrombotic, a.g_thrombotic * p.switch_leak_thrombotic, p.thrombotic_on,

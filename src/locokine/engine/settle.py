@@ -148,6 +148,7 @@ def lesions_due(plan, since, time):
 @kernel
 def implant_due(b, plan, since, time):
     """Implant the lesions that are due after `since` and up to `time`, and give those in place what they have already."""
+    body_pass.outputs_pass(b.body, b.host)
     settled = False
     for l in range(b.tissue.shape[0]):
         if not since < plan.implant_time[l] <= time:
