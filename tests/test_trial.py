@@ -18,6 +18,7 @@ import xarray as xr
 from fake_runs import course, dose, event, healthy_run, kill, protocol, result_of, set_volume
 from locokine import api
 from locokine.engine.run import ArmRun
+from locokine.engine.variables import LESION
 from locokine.errors import InputError
 from locokine.results import store
 from locokine.results.result import Result
@@ -403,6 +404,16 @@ def test_a_value_that_is_no_number_is_an_error_and_not_a_result() -> None:
         check_finite(run)
     assert caught.value.place == "arm local, subject 65, day 7"
     assert "viable_cells_loss, il2_plasma" in caught.value.problem
+
+
+def test_a_lesion_has_no_values_before_it_is_implanted() -> None:
+    run = healthy_run("local", subjects=2, days=20, lesions=("first", "late"))
+    run.daily_lesion[:, 1, :5] = np.nan
+    run.daily_lesion[[v.name for v in LESION].index("viable_cells"), 1, :5] = 0.0
+    check_finite(run)
+    run.daily_lesion[:, 1, 8, 1] = np.nan  # no value later is an error, whatever the rest says
+    with pytest.raises(InputError, match="subject 1, day 8"):
+        check_finite(run)
 
 
 def test_the_dead_have_no_values() -> None:

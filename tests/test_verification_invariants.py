@@ -14,6 +14,7 @@ from locokine.engine.run import ArmRun
 from locokine.parameters.library import load_library
 from locokine.scenario.experiment import Experiment
 from locokine.scenario.protocol import Dose
+from locokine.trial.finite import check_finite
 from reference import (
     ASCITES,
     BODY_AT,
@@ -206,6 +207,38 @@ def test_two_lesions_share_one_host() -> None:
     )
     i = LESION_AT["tumour_volume"]
     np.testing.assert_allclose(both.daily_lesion[i, 0], alone.daily_lesion[i, 0], rtol=0.05)
+
+
+@pytest.mark.parametrize("site", ["subcutis", "peritoneum"])
+def test_a_lesion_implanted_later(site: str) -> None:
+    """A lesion of day 5 beside one of day 0: it takes, goes extinct only after it has come, and nobody is cured while it lives."""
+    lesions = {**FLANK, "late": {"line": "sl2", "site": site, "cells": "2e4 cells", "day": 5}}
+    made = experiment({"a": [COURSE.format(route="intratumoural")]}, lesions=lesions, subjects=16, follow_up="30 days")
+    run = simulate(made)
+    check_finite(run)
+    gone = np.full((2, run.subjects), np.nan)
+    came, cured = gone.copy(), np.full(run.subjects, np.nan)
+    for i, time in enumerate(run.events["time_h"]):
+        subject, kind, name = run.events["subject"][i], run.events["kind"][i], run.events["lesion"][i]
+        if kind in ("extinct", "implanted"):
+            (gone if kind == "extinct" else came)[run.lesions.index(name), subject] = time
+        elif kind == "cured":
+            cured[subject] = time
+    assert (came == np.array([[0.0], [120.0]])).all()
+    assert not (gone <= came).any()
+    assert np.isfinite(gone).any(axis=0).sum() >= 4  # there is something to see
+    np.testing.assert_array_equal(cured, np.maximum(gone[0], gone[1]))  # nan unless both are gone
+    assert (run.daily_lesion[LESION_AT["viable_cells"], 1, 6] > 1e4).all()
+
+
+def test_a_lesion_grows_alike_whenever_it_is_implanted() -> None:
+    """Five days later, five days on: to 1 %, the error of a grid whose steps follow the implantation in both."""
+    late, soon = (
+        simulate(experiment(lesions={"late": {**FLANK["flank"], "day": day}}, subjects=16, follow_up=f"{day + 6} days"))
+        for day in (5, 0)
+    )
+    cells = LESION_AT["viable_cells"]
+    np.testing.assert_allclose(late.daily_lesion[cells, 0, 6:], soon.daily_lesion[cells, 0, 1:], rtol=0.01)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

@@ -421,10 +421,13 @@ def give(b, plan, dose, s, time):
 
 @inner
 def extinction(b, plan, time):
-    """Set the clonogens of a lesion to zero once its probability of extinction passes the subject's draw."""
+    """Set the clonogens of a lesion to zero once its probability of extinction passes the subject's draw.
+
+    `time` is the end of a step: a lesion that is due then comes with the next one, and is neither extinct nor cured.
+    """
     for l in range(b.lesion.shape[0]):
         w, lesion = b.tissue[l], b.lesion[l]
-        if time < plan.implant_time[l]:
+        if time <= plan.implant_time[l]:
             continue
         for s in range(W):
             if lesion[L.extinct + s] > 0.0:
@@ -449,9 +452,7 @@ def extinction(b, plan, time):
                 note(b, s, time, EXTINCT, l, 0.0)
                 cured = True
                 for m in range(b.lesion.shape[0]):
-                    if b.lesion[m, L.extinct + s] == 0.0 and time >= plan.implant_time[m]:
-                        cured = False
-                    if time < plan.implant_time[m]:
+                    if b.lesion[m, L.extinct + s] == 0.0 or time <= plan.implant_time[m]:
                         cured = False
                 if cured:
                     note(b, s, time, CURED, NOWHERE, 0.0)
