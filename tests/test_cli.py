@@ -354,7 +354,7 @@ class TestRun:
         assert self.run(examples, out) == 0
         first = capsys.readouterr().out
         arms = list(json.loads((out / "summary.json").read_text())["arms"])
-        for part in (*arms, "CR/PR/SD/PD", "Sources of the numbers", str(out / "report.html"), "Research use only"):
+        for part in (*arms, "CR/PR/SD/PD/NE", "Sources of the numbers", str(out / "report.html"), "Research use only"):
             assert part in first
         page = (out / "report.html").read_bytes()
         assert self.run(examples, out) == 0  # the finished run is shown again
@@ -389,7 +389,7 @@ class TestRun:
         whole = tmp_path / "whole"
         assert subprocess.run([*words, str(whole)], capture_output=True, env=ELSEWHERE).returncode == 0
         pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
-        for end, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        for end, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
             broken = tmp_path / end.name
             process = subprocess.Popen([*words, str(broken)], env=ELSEWHERE, **pipes)
             deadline = time.monotonic() + 120.0
@@ -398,7 +398,7 @@ class TestRun:
             process.send_signal(end)
             message = process.communicate()[1]
             assert process.returncode == code
-            assert ("interrupted" in message) == (end == signal.SIGINT)
+            assert ("interrupted" in message) == (end != signal.SIGKILL)
             assert not (broken / "summary.json").exists()
             assert subprocess.run([*words, str(broken)], capture_output=True, env=ELSEWHERE).returncode == 0
             for name in ("summary.json", "subjects.parquet", "events.parquet"):
@@ -410,7 +410,7 @@ class TestRun:
         assert "aldesleukin 20000 IU" in html or "U[" in html
         result = api.twin(experiment, off={"leak"}).run()  # type: ignore[attr-defined]
         assert not any(on for name, on in result.scenario["switches"].items() if name.startswith("leak_"))
-        assert "CR/PR/SD/PD" in result._repr_html_()
+        assert "CR/PR/SD/PD/NE" in result._repr_html_()
         assert result.plot_survival()._repr_png_()[:4] == b"\x89PNG"
         assert len(result.subjects) == 2 * len(result.arms)
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
@@ -78,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         Words after `locokine`; those of the process by default.
     """
+    if threading.current_thread() is threading.main_thread():  # told to end, a run ends as when it is interrupted
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = app(args=None if arguments is None else list(arguments), prog_name="locokine", standalone_mode=False)
         sys.stdout.flush()

@@ -52,9 +52,8 @@ def resting_protein(p: Mapping[str, Array]) -> Array:
 def agent(p: Mapping[str, Array]) -> dict[str, Array]:
     """Return permeability (mm/h) and diffusivity (mm²/h) of an agent in tumour and host tissue, from its radius."""
     radius = p["radius"] * NM
-    renkin = np.vectorize(permeability.renkin)
     free = plain(permeability.free_diffusion)(radius)
-    wall = free * (SMALL_AREA * renkin(radius / SMALL_PORE) + LARGE_AREA * renkin(radius / LARGE_PORE))
+    wall = np.vectorize(permeability.two_pore)(radius, SMALL_PORE, LARGE_PORE, SMALL_AREA, LARGE_AREA)
     return {
         "permeability": wall,
         "permeability_normal": NORMAL_WALL * wall,

@@ -127,7 +127,7 @@ def arms_table(result: Result) -> Table:
             (
                 name,
                 str(arm["subjects"]),
-                "/".join(str(arm["best_response"][word]) for word in ("CR", "PR", "SD", "PD")),
+                "/".join(str(arm["best_response"][word]) for word in ("CR", "PR", "SD", "PD", "NE")),
                 f"{value} ({low}–{high})",
                 str(arm["cured"]),
                 f"> {number(result.protocol.follow_up / 24.0)}" if survival is None else number(survival),
@@ -137,7 +137,7 @@ def arms_table(result: Result) -> Table:
             )
         )
     columns = (
-        *("arm", "n", "CR/PR/SD/PD", "response % (95 %)", "cured", "median survival (d)"),
+        *("arm", "n", "CR/PR/SD/PD/NE", "response % (95 %)", "cured", "median survival (d)"),
         *("systemic grade ≥ 3 (%)", "injection site ≥ 3 (%)", "bioavailability (%)"),
     )
     return Table(columns, tuple(rows))

@@ -69,6 +69,9 @@ class Cursor:
             raise self.error(f"{wanted} is expected here", "write a number with its unit")
         first = self.take()
         following = self.peek()
+        if first.isdigit() and re.fullmatch(r"\d{3}", following):
+            parts = f"{first} {following}"
+            raise self.error("the number has a thousands separator", f"write {first}{following}, not {parts}", self.position - 1)
         if _PLAIN_NUMBER.match(first) and following and following != "," and not _ends_quantity(following):
             return f"{first} {self.take()}"
         if _PLAIN_NUMBER.match(first) and following == "," and re.match(r"\d{3}\b", self.peek(1)):
