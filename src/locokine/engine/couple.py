@@ -47,11 +47,12 @@ def solids(x, l):
 
 
 @law
-def tissue_pressure(x, a, strain, p):
+def tissue_pressure(x, a, strain, filled, p):
     """Interstitial pressure of a shell (or of the cavity) from its fluid, mmHg."""
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
     rest = mix(a.core, p.tumour_rest_pressure, p.normal_rest_pressure)
     tissue = fluid.elastic_pressure(rest, modulus, strain, x.strain_ref, p.relaxed_share, p.strain_cap)
+    tissue = tissue - fluid.drying_pressure(modulus, p.strain_cap, filled)
     inside = fluid.cavity_pressure(x.fluid, p.cavity_rest_fluid, p.cavity_rest_pressure, p.cavity_modulus)
     return mix(a.core * a.cavity, inside, tissue)
 
@@ -76,10 +77,12 @@ def exchange(x, a, b, p, l):
     stop = fluid.filtration_pressure(
         p.vessel_pressure * b.filling, sigma, b.oncotic, fluid.oncotic_interstitial(tissue_protein)
     )
-    pressure = tissue_pressure(x, a, strain, p)
+    filled = x.fluid / (dry * reference)
+    pressure = tissue_pressure(x, a, strain, filled, p)
     modulus = mix(a.core, p.tumour_modulus, p.normal_modulus)
     creep = modulus * (1.0 - p.relaxed_share) * (strain - x.strain_ref) / p.creep_time * (1.0 - a.core * a.cavity)
     tangent = fluid.stiffness(modulus, strain, p.strain_cap) / (dry * (1.0 + reference))
+    tangent = tangent + fluid.drying_stiffness(modulus, p.strain_cap, filled) / (dry * reference)
     tangent = mix(a.core * a.cavity, fluid.cavity_stiffness(x.fluid, p.cavity_rest_fluid, p.cavity_modulus), tangent)
     in_rim = 1.0 - a.core
     open_lymph = 1.0 - p.cavity_obstruction * hill(cells, p.cavity_tumour_cells)
