@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from locokine.engine.grid import Accuracy
-from reference import ASCITES, COURSE, LESION_AT, SKIN, WIDTH, Opened, differing, experiment, open_run, simulate
+from reference import ASCITES, COURSE, FLANK, LESION_AT, SKIN, WIDTH, Opened, differing, experiment, open_run, simulate
 from solutions import Stiff
 
 LOCAL = {"it": [COURSE.format(route="intratumoural")]}
@@ -170,6 +170,24 @@ def test_long_steps_do_not_swing(case: str) -> None:
     seen = np.isfinite(a) & np.isfinite(b)
     assert seen.mean() > 0.9
     assert np.abs(a[seen] / b[seen] - 1.0).max() < BOUND
+
+
+@pytest.mark.parametrize("cells", ["2e4 cells", "1e6 cells"])
+def test_small_tumours_do_not_swing(cells: str) -> None:
+    """No one of 32 mice has a tumour volume more than 1 % from that of steps four times, or of a mesh twice, finer, on any day.
+
+    A tumour of a cubic millimetre is at the pressure of the tissue around it. While nothing held its last fluid it was squeezed
+    empty, its flows were cut to what was left, and every step drew what the one before had let in: medians were right, and
+    single hosts up to 70 % off.
+    """
+    made = {"lesions": {"flank": {**FLANK["flank"], "cells": cells}}, "geometry": "shells", "subjects": 32, "follow_up": "10 days"}
+    coarse = simulate(experiment(**made))
+    for fine in (simulate(experiment(**made), accuracy=Accuracy().finer(4.0)), simulate(experiment(shells=32, rim_shells=16, **made))):
+        for name in ("tumour_volume", "caliper_volume", "viable_cells"):
+            a, b = (run.daily_lesion[LESION_AT[name], 0] for run in (coarse, fine))
+            assert np.abs(a / b - 1.0).max() < BOUND, name
+    swing = np.abs(np.diff(coarse.series_lesion[LESION_AT["rim_oedema"], 0], 2, axis=0))[6:]  # the first day settles
+    assert swing.max() < 0.005  # strain of the innermost rim, in which it showed first: 0.02 to 1 before
 
 
 def test_nk_cells_of_a_tumour_that_clears_the_blood() -> None:

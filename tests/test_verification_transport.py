@@ -8,9 +8,10 @@ import pytest
 from locokine.tissue import layout
 from locokine.tissue import shells as operators
 from reference import WIDTH
-from solutions import Shells, baxter_jain, decaying_mode, orders, sphere, volume_error
+from solutions import Shells, baxter_jain, decaying_mode, orders, plain, sphere, volume_error
 
 ZERO = np.uint64(0)
+fluid = plain("biology.fluid")
 
 
 @pytest.mark.parametrize("alpha", [1.0, 5.0, 15.0])
@@ -118,3 +119,18 @@ def test_a_dry_shell_is_not_drained_below_nothing() -> None:
     at = layout.LESION_FIELDS.index
     left = lesion[at("fluid_left"), 0] + lesion[at("fluid_drained"), 0] - lesion[at("fluid_filtered"), 0]
     assert made["fluid"].sum() == pytest.approx(before.sum() - left, rel=1e-12)  # rounding
+
+
+def test_drying_tissue_holds_its_last_fluid() -> None:
+    """Nothing above the normal volume; below it pressure falls ever faster, without bound; the tangent is the slope of it."""
+    modulus, cap = 30.0, 0.3
+    assert fluid.drying_pressure(modulus, cap, 1.5) < 1e-4 * modulus  # the smooth edge is 0.01 wide
+    filled = np.linspace(0.02, 0.9, 45)
+    pull = np.array([fluid.drying_pressure(modulus, cap, f) for f in filled])
+    assert (np.diff(pull) < 0.0).all()
+    assert (np.diff(pull, 2) > 0.0).all()
+    assert fluid.drying_pressure(modulus, cap, 1e-4) > 1e4
+    step = 1e-6
+    for f in filled:  # central difference: 1e-4 is what the tangent leaves out, the width of the smooth edge
+        slope = (fluid.drying_pressure(modulus, cap, f - step) - fluid.drying_pressure(modulus, cap, f + step)) / (2.0 * step)
+        assert fluid.drying_stiffness(modulus, cap, f) == pytest.approx(slope, rel=0.02)
