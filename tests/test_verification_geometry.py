@@ -180,9 +180,11 @@ def test_small_tumours_do_not_swing(cells: str) -> None:
     empty, its flows were cut to what was left, and every step drew what the one before had let in: medians were right, and
     single hosts up to 70 % off.
     """
-    made = {"lesions": {"flank": {**FLANK["flank"], "cells": cells}}, "geometry": "shells", "subjects": 32, "follow_up": "10 days"}
+    lesions = {"flank": {**FLANK["flank"], "cells": cells}}
+    made = {"lesions": lesions, "geometry": "shells", "subjects": 32, "follow_up": "10 days"}
     coarse = simulate(experiment(**made))
-    for fine in (simulate(experiment(**made), accuracy=Accuracy().finer(4.0)), simulate(experiment(shells=32, rim_shells=16, **made))):
+    steps = simulate(experiment(**made), accuracy=Accuracy().finer(4.0))
+    for fine in (steps, simulate(experiment(shells=32, rim_shells=16, **made))):
         for name in ("tumour_volume", "caliper_volume", "viable_cells"):
             a, b = (run.daily_lesion[LESION_AT[name], 0] for run in (coarse, fine))
             assert np.abs(a / b - 1.0).max() < BOUND, name

@@ -211,7 +211,7 @@ def test_two_lesions_share_one_host() -> None:
 
 @pytest.mark.parametrize("site", ["subcutis", "peritoneum"])
 def test_a_lesion_implanted_later(site: str) -> None:
-    """A lesion of day 5 beside one of day 0: it takes, goes extinct only after it has come, and nobody is cured while it lives."""
+    """A lesion of day 5 beside one of day 0 takes, goes extinct only after it has come, and nobody is cured while it lives."""
     lesions = {**FLANK, "late": {"line": "sl2", "site": site, "cells": "2e4 cells", "day": 5}}
     made = experiment({"a": [COURSE.format(route="intratumoural")]}, lesions=lesions, subjects=16, follow_up="30 days")
     run = simulate(made)

@@ -46,7 +46,7 @@ def drying_pressure(modulus: float, cap: float, filled: float) -> float:
     """By how much pressure falls short in tissue that is drying out, mmHg: the last fluid is held ever more firmly.
 
     `filled` is the fluid over that of unstrained tissue. What holds water in it (gel and cells) swells the more the less
-    there is: tissue is stiff below its normal volume (Guyton 1965, Wiig & Reed 1985). Without it a small tumour, whose
+    there is: tissue is stiff below its normal volume (Guyton 1965). Without it a small tumour, whose
     pressure is that of the tissue around it, would be squeezed empty. Neutral: `filled` 1 and above, 0.
     """
     x = positive(1.0 - filled, 0.01)

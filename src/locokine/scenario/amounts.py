@@ -99,7 +99,7 @@ class AgentUnits:
     particles: bool = False
 
     def to_fmol(self, amount: Amount, agent: str, place: str) -> float:
-        """Return the amount in fmol (per kg, m² and h as the amount is), to twelve digits: one dose is one number in any unit.
+        """Return the amount in fmol (per kg, m² and h as the amount is).
 
         Raises
         ------
@@ -115,16 +115,16 @@ class AgentUnits:
                 "leave the amount out and state the volume, e.g. in 0.1 mL",
             )
         if amount.kind == "substance":
-            return _to_twelve_digits(amount.value)
+            return amount.value
         if amount.kind == "mass":
-            return _to_twelve_digits(amount.value * 1e6 / self.molar_mass)
+            return amount.value * 1e6 / self.molar_mass
         if self.fmol_per_iu is None:
             raise InputError(
                 place,
                 f"{agent} has no units of activity, so '{amount.text}' says nothing",
                 "give its mass or amount of substance, e.g. 1.2 ug or 80 pmol",
             )
-        return _to_twelve_digits(amount.value * self.fmol_per_iu)
+        return amount.value * self.fmol_per_iu
 
     def iu(self, fmol: float) -> float | None:
         """Return the activity in IU of an amount in fmol, or None."""
@@ -133,8 +133,3 @@ class AgentUnits:
     def micrograms(self, fmol: float) -> float | None:
         """Return the mass in µg of an amount in fmol, or None."""
         return None if self.molar_mass is None else fmol * self.molar_mass * 1e-6
-
-
-def _to_twelve_digits(value: float) -> float:
-    """The number without the roundings that conversions of its unit leave in its last digits."""
-    return float(f"{value:.12g}")
