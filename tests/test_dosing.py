@@ -218,6 +218,7 @@ def test_iu_mass_and_moles_of_one_dose_make_the_same_line() -> None:
         ("kine inf IU intravenous day 1", ["word 2", "not a finite number"]),
         ("kine 20,000 IU intravenous day 1", ["word 2 '20'", "thousands separator"]),
         ("kine 20 000 IU intravenous day 1", ["word 2 '20'", "thousands separator", "write 20000"]),
+        ("kine 20 000 000 IU intravenous day 1", ["word 2 '20'", "write 20000000, not 20 000 000"]),
         ("kine 9 IU intravenous daily days 10.5-14", ["word 7 '10.5-14'", "whole days", "from day 10.5 for 4 days"]),
         ("kine 9 IU intravenous days 10.5-14", ["word 6 '10.5-14'", "whole days", "days 10.5, 11.5"]),
         ("kine 9 IU intravenous q8h x99999999 from day 0", ["word 6 'x99999999'", "1 to 20000"]),

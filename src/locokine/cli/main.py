@@ -1,7 +1,7 @@
 """The `locokine` command: what it is called with, and how every way of ending is told.
 
 Exit status: 0 done; 1 a fault of ours (the traceback is written to a file); 2 bad input or a folder that cannot be
-used (one line says what and what to do); 130 interrupted (a run goes on where it stopped).
+used (one line says what and what to do); 130 interrupted or told to end (a run goes on where it stopped).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _DAY_RANGE = re.compile(r"(\d{1,5})[-–](\d{1,5})$")
 _WHOLE = re.compile(r"\d{1,5}$")
 _DIGIT = re.compile(r"\d")
 _EVERY_HOURS = re.compile(r"q(\d{1,4}(?:\.\d+)?)h$", re.IGNORECASE)
-_BROKEN_RANGE = re.compile(r"\d+(?:\.\d+)?[-–]\d+(?:\.\d+)?$")
+_RANGE = re.compile(r"\d+(?:\.\d+)?[-–]\d+(?:\.\d+)?$")
 _TIMES = re.compile(r"[x×](\d{1,30})$", re.IGNORECASE)
 _DAY_NAME = (
     r"(?:(mon)(?:day)?|(tue)(?:s|sday)?|(wed)(?:nesday)?|(thu)(?:r|rs|rsday)?|(fri)(?:day)?|(sat)(?:urday)?|(sun)(?:day)?)s?"
@@ -118,12 +118,17 @@ class Schedule:
 def _day(cursor: Cursor) -> float:
     """Read the number of a day."""
     match = _DAY.match(cursor.peek())
-    if match is None and _BROKEN_RANGE.match(cursor.peek()):
-        raise cursor.error("a range is of whole days", "write days 10-14, or days 10.5, 11.5, 12.5")
     if match is None:
+        _whole(cursor, cursor.position, "days 10.5, 11.5, 12.5")
         raise cursor.error("a day is expected here", "write its number, e.g. day 3")
     cursor.take()
     return float(match.group(1))
+
+
+def _whole(cursor: Cursor, at: int, instead: str) -> None:
+    """Refuse a range of days with fractions at word `at`."""
+    if at < len(cursor.words) and _RANGE.match(cursor.words[at]) and not _DAY_RANGE.match(cursor.words[at]):
+        raise cursor.error("a range is of whole days", f"write days 10-14, or {instead}", at)
 
 
 @dataclass
@@ -140,15 +145,13 @@ def _limits(cursor: Cursor) -> _Limits:
     limits = _Limits()
     while True:
         word = cursor.peek().lower()
+        if word == "days":
+            _whole(cursor, cursor.position + 1, "from day 10.5 for 4 days")
         if word == "days" and _is_range(cursor, 1):
             _once(cursor, limits.start is None and limits.span is None and limits.count is None)
             cursor.take()
             first, last = _day_range(cursor)
             limits.start, limits.span, limits.days = first * DAY, (last - first + 1) * DAY, True
-        elif word == "days" and _BROKEN_RANGE.match(cursor.peek(1)):
-            raise cursor.error(
-                "a range is of whole days", "write days 10-14, or from day 10.5 for 4 days", cursor.position + 1
-            )
         elif word == "from":
             _once(cursor, limits.start is None)
             cursor.take()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from locokine.errors import InputError
 from locokine.units import parse_quantity
@@ -13,6 +14,7 @@ NUMERIC = re.compile(r"[+-]?\.?\d|[+-]?\.?(?:nan|inf|infinity)\b", re.IGNORECASE
 _PLAIN_NUMBER = re.compile(
     r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|[+-]?\.?(?:nan|inf|infinity)$", re.IGNORECASE
 )
+_THREE_DIGITS = re.compile(r"\d{3}$")
 KEYWORDS: set[str] = {"per", "x"}
 """Words with a meaning of their own, which are no units; the tables of `scenario.grammar` add theirs."""
 
@@ -69,9 +71,10 @@ class Cursor:
             raise self.error(f"{wanted} is expected here", "write a number with its unit")
         first = self.take()
         following = self.peek()
-        if first.isdigit() and re.fullmatch(r"\d{3}", following):
-            parts = f"{first} {following}"
-            raise self.error("the number has a thousands separator", f"write {first}{following}, not {parts}", self.position - 1)
+        if first.isdigit() and _THREE_DIGITS.match(following):
+            parts = [first, *takewhile(_THREE_DIGITS.match, self.words[self.position :])]
+            remedy = f"write {''.join(parts)}, not {' '.join(parts)}"
+            raise self.error("the number has a thousands separator", remedy, self.position - 1)
         if _PLAIN_NUMBER.match(first) and following and following != "," and not _ends_quantity(following):
             return f"{first} {self.take()}"
         if _PLAIN_NUMBER.match(first) and following == "," and re.match(r"\d{3}\b", self.peek(1)):
