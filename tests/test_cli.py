@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import signal
@@ -391,13 +392,15 @@ class TestRun:
         pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
         for end, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
             broken = tmp_path / end.name
-            process = subprocess.Popen([*words, str(broken)], env=ELSEWHERE, **pipes)
+            # a process started in the background ignores SIGINT, and so would its children: here they listen
+            listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+            process = subprocess.Popen([*words, str(broken)], env=ELSEWHERE, preexec_fn=listen, **pipes)
             deadline = time.monotonic() + 120.0
             while not list(broken.glob(".locokine-run/*.npz")) and time.monotonic() < deadline:
                 time.sleep(0.02)
             process.send_signal(end)
             message = process.communicate()[1]
-            assert process.returncode == code
+            assert process.returncode == code, f"{end.name}: {message}"
             assert ("interrupted" in message) == (end != signal.SIGKILL)
             assert not (broken / "summary.json").exists()
             assert subprocess.run([*words, str(broken)], capture_output=True, env=ELSEWHERE).returncode == 0
