@@ -244,9 +244,10 @@ def recovery(trial: Trial, arm: str, _: Settings) -> Array:
 # --- lesions ---------------------------------------------------------------------------------------------------------
 
 
-def _over_lesions(names: tuple[str, ...], trial: Trial, arm: str) -> Array:
-    """Day values of some quantities, added over them and over lesions; shape (days, subjects)."""
-    values = trial.run(arm).daily_lesion
+def _over_lesions(names: tuple[str, ...], trial: Trial, arm: str, lesion: str | None = None) -> Array:
+    """Day values of some quantities, added over them and over lesions (or of one); shape (days, subjects)."""
+    run = trial.run(arm)
+    values = run.daily_lesion if lesion is None else run.daily_lesion[:, [run.lesions.index(lesion)]]
     return np.sum([np.nansum(values[_LESION[name]], axis=0) for name in names], axis=0)
 
 
@@ -257,8 +258,8 @@ def lymphocytes(trial: Trial, arm: str, at: Settings) -> Array:
 
 
 def volume(trial: Trial, arm: str, at: Settings) -> Array:
-    """Caliper volume of all lesions on a day, mm³; of a host that has died, the last that was measured."""
-    values = _over_lesions(("caliper_volume",), trial, arm)
+    """Caliper volume of all lesions, or of one, on a day, mm³; of a host that has died, the last that was measured."""
+    values = _over_lesions(("caliper_volume",), trial, arm, at.get("lesion"))
     lives = ~np.isnan(_body("weight", trial, arm))
     last = np.minimum(int(at["day"]), lives.sum(axis=0) - 1)
     return np.maximum(np.take_along_axis(values, last[None], axis=0)[0], 1e-3)
@@ -313,6 +314,7 @@ OBSERVABLES: dict[str, Observable] = {
                      "days from the last dose until systemic grades are below 2"),
     "lymphocytes": _row(lymphocytes, "cells", "infiltrate", "NK, specific and regulatory T cells in the lesions", "day"),
     "volume": _row(volume, "mm3", "volume", "caliper volume of all lesions on a day", "day"),
+    "lesion_volume": _row(volume, "mm3", "volume", "caliper volume of one lesion on a day", "day", "lesion"),
     "cured": _row(responses.cured, "%", "cure", "no clonogen left, and alive", share=True),
     "complete_response": _row(responses.complete_response, "%", "response",
                               "best response complete, by the criteria of the host", share=True),
