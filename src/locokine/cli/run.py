@@ -17,6 +17,9 @@ from locokine.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from locokine.results.result import Result
+    from locokine.scenario.experiment import Experiment
+
 Progress = Callable[[int, int, str], None]
 """Called with the subjects done, all subjects and what is next."""
 
@@ -55,11 +58,8 @@ def run(
     slides: Annotated[bool, typer.Option("--slides", help="A plate of virtual slides in the report (half a minute).")] = False,
 ) -> None:
     """Simulate a scenario. Interrupted runs go on where they stopped; a finished one is shown again."""
-    from rich.console import Console
-
     from locokine import api
     from locokine.cli.show import print_result
-    from locokine.trial.execute import is_finished
 
     if threads is not None and threads < 1:
         raise InputError("--threads", f"{threads} is not a number of cores", "use 1 or more")
@@ -82,6 +82,25 @@ def run(
         from locokine.inference.draws import with_posterior
 
         experiment = with_posterior(experiment, uncertainty)
+    result = _simulate(experiment, out, threads=threads, force=force, cluster=cluster, report=not no_report, slides=slides)
+    if as_json:
+        typer.echo(json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    typer.echo("Sources of the numbers in use (`locokine parameters explain NAME` says which number is whose):")
+    for reference in experiment.bibliography():
+        typer.echo(f"  {reference}")
+    print_result(result, out)
+
+
+def _simulate(
+    experiment: Experiment, out: Path, *, threads: int | None, force: bool, cluster: str | None, report: bool, slides: bool
+) -> Result:
+    """Run and report with progress on the terminal; an interruption says what is kept."""
+    from rich.console import Console
+
+    from locokine import api
+    from locokine.trial.execute import is_finished
+
     messages = Console(stderr=True, highlight=False, markup=False)
     try:
         if not is_finished(experiment, out) and api.needs_compiling():
@@ -90,20 +109,14 @@ def run(
             result = api.run(
                 experiment, out, threads=threads, force=force, progress=progress, report=False, cluster=cluster
             )
-        if not no_report:
+        if report:
             with messages.status("Writing the report ..."):
                 api.write_report(result, experiment, out, slides=slides)
     except KeyboardInterrupt:
         told = f"locokine: interrupted; what is finished is kept in {out}, the same command goes on from there"
         messages.print(told, soft_wrap=True)
         raise typer.Exit(130) from None
-    if as_json:
-        typer.echo(json.dumps(result.summary(), indent=2, ensure_ascii=False, allow_nan=False))
-        return
-    typer.echo("Sources of the numbers in use (`locokine parameters explain NAME` says which number is whose):")
-    for reference in experiment.bibliography():
-        typer.echo(f"  {reference}")
-    print_result(result, out)
+    return result
 
 
 def run_model(
