@@ -112,7 +112,7 @@ def experiment(examples: Path) -> Experiment:
     return replace(found, protocol=replace(found.protocol, geometry="well-mixed", rechallenge=None, follow_up=40 * 24.0))
 
 
-PAIR = {"starving": ("leak", "starvation"), "T cells": ("t_killing", "vessel_destruction")}
+PAIR = {"starving": ("leak", "starvation"), "T cells": ("t_cells",)}
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ TISSUE_OF = {
     "leak_direct": {"e_direct"},
     "leak_thrombotic": {"e_thrombotic"},
     "leak_lymphocyte": {"e_lymphocyte"},
-    "vessel_destruction": {"vessels", "vessels_lost"},
     "bleeding": {"erythrocytes"},
     "rim_supply": FLOW,
 }
@@ -32,6 +31,7 @@ RATES_OF = {
     "t_killing": {"t"},
     "lak_killing": {"lak"},
     "macrophages": {"macrophage"},
+    "interferon": {"macrophage"},
     "regulatory": {"t", "macrophage"},
 }
 """Switch → death rates that its law makes (macrophages are activated by T cells that are not suppressed)."""
@@ -117,7 +117,7 @@ def changed(one: Any, other: Any) -> set[str]:
 
 def test_every_switch_has_its_test() -> None:
     """A new switch must say here which law it acts on."""
-    others = {"endogenous", "licensing", "bystander", "niche", *PARTNERS}
+    others = {"endogenous", "interferon", "licensing", "bystander", "niche", *PARTNERS}
     assert set(SWITCHES) == {*TISSUE_OF, *RATES_OF, *BODY_OF, *NODE_OF, *IMMUNE_OF, *others}
 
 
@@ -129,15 +129,15 @@ def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
         drive = v["a"].t_all * v["x"].armed / v["e"].volume
         above = v["e"].pressure - v["x"].pressure_ref
         names = ("e_direct", "e_thrombotic", "e_lymphocyte", "perfusion", "vessels", "vessels_lost")
-        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, v["e"].volume, above, 0.5)
-        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, v["e"].volume, above, 0.5)
+        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, 0.3, v["e"].volume, above, 0.5)
+        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, 0.3, v["e"].volume, above, 0.5)
         different = {name for name, a, b in zip(names, on, without, strict=True) if a != b}
         wanted = TISSUE_OF.get(switch, set()) & set(names)
         assert wanted <= different
         assert different <= wanted | (FLOW if switch.startswith("leak_") else set())
         u = layout.Blood(v["told"].il2_plasma, 100.0)
-        here = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.5)
-        there = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.5)
+        here = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.3, 0.5)
+        there = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.3, 0.5)
         different = {name for name, a, b in zip(IMMUNE, here, there, strict=True) if a != b}
         assert different == IMMUNE_OF.get(switch, set())
 
@@ -146,10 +146,12 @@ def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
 def test_death_rates(opened: Opened, switch: str) -> None:
     """Only the rates of the switched law differ; a killer switched off kills nobody; suppression off raises killing."""
     v = state(opened, 3)
-    on = dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], v["p"], v["l"], 0.4, 2.0), strict=True))
-    without = dict(
-        zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], off(v["p"], switch), v["l"], 0.4, 2.0), strict=True)
-    )
+
+    def rates(p: Any) -> dict[str, float]:
+        at_work = couple.t_cells_at_work(v["x"], v["a"], v["e"], p)
+        return dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], p, v["l"], 0.4, 2.0, *at_work), strict=True))
+
+    on, without = rates(v["p"]), rates(off(v["p"], switch))
     assert {name for name in RATES if on[name] != without[name]} == RATES_OF.get(switch, set())
     for name in RATES_OF.get(switch, set()):
         assert without[name] == 0.0 if switch != "regulatory" else without[name] > on[name]
@@ -164,6 +166,25 @@ def test_one_step_of_the_body(opened: Opened, switch: str) -> None:
     on = couple.advance_body(v["body"], v["told"], o, p, 0.5)[0]
     without = couple.advance_body(v["body"], v["told"], o, off(p, switch), 0.5)[0]
     assert changed(on, without) == BODY_OF.get(switch, set())
+
+
+def test_interferon_alone(opened: Opened) -> None:
+    """Interferon off: births, vessels, macrophages' kills and homing lose what it does to them, T cells kill as before (bits)."""
+    v = state(opened, 4)
+    u = layout.Blood(v["told"].il2_plasma, 100.0)
+    p = v["p"]._replace(switch_macrophages=0.0)
+    arguments = (v["x"], v["a"], v["e"], v["b"])
+    armed, signal = couple.t_cells_at_work(*arguments[:3], p)
+    still_armed, none = couple.t_cells_at_work(*arguments[:3], off(p, "interferon"))
+    assert armed == still_armed
+    assert signal > none == 0.0
+    on, out, _ = couple.advance_tissue(*arguments, p, v["l"], u, 1e-4)
+    without, free, _ = couple.advance_tissue(*arguments, off(p, "interferon"), v["l"], u, 1e-4)
+    # within so short a step births are the rate times the step, to the step times the rate (1e-5)
+    assert out.births == pytest.approx(free.births * (1.0 - p.growth_arrest * signal), rel=1e-4)
+    assert on.vessels < without.vessels
+    assert out.homing > free.homing
+    assert changed(on, without) <= {"viable", "loss", "dead", "fluid", "host", "vessels", "vessels_lost", "nk"}
 
 
 def test_bleeding_alone(opened: Opened) -> None:

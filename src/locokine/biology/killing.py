@@ -43,9 +43,3 @@ def competence(state: float, drive: float, on: float, off: float, faster: float,
     z = (up + down) * dt
     d = 1.0 / (1.0 + z + 0.5 * z * z)
     return state * d + up / (up + down + 1e-12) * (1.0 - d)
-
-
-@law
-def macrophage_activation(t_competent: float, half: float) -> float:
-    """Activation of macrophages by armed T cells per mm³ (interferon gamma); 0 without T cells."""
-    return t_competent / (t_competent + half)

@@ -19,7 +19,7 @@ SWITCHES: dict[str, str] = {
     "regulatory": "suppression by regulatory T cells",
     "priming": "priming of specific T cells in the node",
     "memory": "formation of memory",
-    "vessel_destruction": "destruction of vessels by T cells",
+    "interferon": "interferon gamma of T cells: rest of tumour cells, loss of vessels, activation of macrophages and of the wall",
     "bleeding": "erythrocytes leaving the vessels",
     "endogenous": "IL-2 made by the host's own T cells",
     "systemic_leak": "leak of the systemic microvasculature",
@@ -33,6 +33,7 @@ SWITCHES: dict[str, str] = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "leak": ("leak_direct", "leak_thrombotic", "leak_lymphocyte"),
-    "immunity": ("t_killing", "lak_killing", "macrophages"),
+    "t_cells": ("t_killing", "interferon"),
+    "immunity": ("t_killing", "interferon", "lak_killing", "macrophages"),
 }
 """Names that stand for several switches."""

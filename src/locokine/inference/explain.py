@@ -39,7 +39,7 @@ Progress = Callable[[int, int, str], None]
 MECHANISMS: dict[str, tuple[str, ...]] = {
     "leak and starvation": ("leak", "starvation"),
     "NK cells": ("lak_killing",),
-    "T cells (CD8/CD4)": ("t_killing", "vessel_destruction"),
+    "T cells (CD8/CD4)": ("t_cells",),
     "macrophages": ("macrophages",),
     "memory": ("memory",),
 }
