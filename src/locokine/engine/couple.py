@@ -274,7 +274,7 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     )
     return new, Outputs(
         hypoxic, capillary, po2, born, died_starved, died_t, died_lak, died_m, died_spont, nk_in, antigen_in, danger_in,
-        cleared, died_partner,
+        cleared, died_partner, signal,
     ), released
 
 

@@ -113,6 +113,7 @@ def report_totals(b, plan, l, out):
             out[30, s] += w[o + T.t_specific + s] * w[o + T.armed + s]
             out[31, s] += w[o + T.treg + s]
             out[32, s] += w[o + T.macrophages + s]
+            out[51, s] += volume * w[o + T.interferon + s]
 
 
 @part
@@ -133,7 +134,7 @@ def report_lesion(b, plan, l, out):
         necrotic = out[4, s] / p.dead_solid_share
         out[7, s] = necrotic / (necrotic + living + 1e-9)
         out[8, s] = out[8, s] / (living + 1e-12)
-        for v in (9, 12, 13, 15, 16, 17, 18):
+        for v in (9, 12, 13, 15, 16, 17, 18, 51):
             out[v, s] /= volume
         out[11, s] /= volume
         out[14, s] /= cells + 1e-9 * cores

@@ -72,6 +72,7 @@ LESION: tuple[Variable, ...] = (
     Variable("protein_held", "ug", "plasma protein in the fluid of lesion and rim"),
     Variable("protein_gained", "ug", "cumulative plasma protein that came: with tissue and from vessels"),
     Variable("protein_lost", "ug", "cumulative plasma protein that went: by lymph, into tissue around, taken out"),
+    Variable("interferon", "1", "answer to interferon gamma of T cells on their antigen (0 none, 1 full), mean over the tumour"),
 )
 
 BODY: tuple[Variable, ...] = (

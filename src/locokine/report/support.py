@@ -20,7 +20,7 @@ LINKS: dict[str, str] = {
     "fluid": r"vessel_pressure|.*_vessel_conductivity|(tumour|normal)_(reflection|conductivity|fluid_ratio|modulus"
     r"|rest_pressure|tissue_protein)|relaxed_share|creep_time|strain_cap|lymph_(conductance|pressure|opening)"
     r"|protein_permeability.*|cavity_(?!supported).*|rim_thickness",
-    "perfusion": r"vessel_(radius|density|loss_.*|destruction_.*)|rim_vessel_density|flow_normal|angiogenesis"
+    "perfusion": r"vessel_(radius|density|loss_.*|destruction_.*)|rim_vessel_density|flow_normal|angiogenesis|angiostasis"
     r"|vessel_adaptation|plugging_share|feeding_share|perfusion_lag|autoregulation_.*|collapse_.*|bleeding_rate|erythrocyte_clearance",
     "oxygen": r"oxygen_.*|arterial_(oxygen|saturation)|extraction_most|capillary_weight|hypoxia_threshold"
     r"|reference_cell_share|supply_spread|avascular_radius|rim_consumption|anoxic_death_rate|blood_glucose|glucose_.*"
@@ -31,8 +31,8 @@ LINKS: dict[str, str] = {
     "killers": r"effector_kd|t_kd|treg_.*|armed_.*|lak_.*|ctl_.*|kill_half|macrophage_.*"
     r"|bystander_share|exhaustion_.*|homing_.*|margination_.*"
     r"|nk_(division|homing|exit|return|most|turnover|marrow|survival|high_kd|blood.*)|t_(division|exit|return|retention|death|most)|rebound.*"
-    r"|niche.*|recruit_half",
-    "growth": r"birth_rate|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take"
+    r"|niche.*|interferon_half",
+    "growth": r"birth_rate|growth_arrest|spontaneous_death|cell_volume|stroma_.*|smallest_stroma|loss_share|implant_take"
     r"|radiation_.*|toxic_.*|seeding_rate",
     "body": r"systemic_.*|organ_.*|resistance_.*|pressor_.*|output_reflex|volume_reflex|fever_.*|synthesis_fall|shock_ratio"
     r"|sodium_retention|insensible_share|loss_rise"

@@ -42,6 +42,7 @@ OUTPUTS = (
     # what a step of tissue biology reports
     "hypoxic", "capillary_po2", "viable_po2", "births", "died_starved", "died_t", "died_lak", "died_macrophage",
     "died_spontaneous", "nk_in", "antigen_in", "danger_in", "homing", "died_treatment",
+    "interferon",
 )
 SCRATCH = (
     # faces and tridiagonal systems
