@@ -111,3 +111,56 @@ def test_help_arms_without_il2(opened: Opened) -> None:
     helped = couple.advance_body(x, u._replace(helped=10.0), o, p, 1.0)[0].armed
     by_il2 = couple.advance_body(x, u._replace(g_armed=p.helped_share), o, p, 1.0)[0].armed
     assert 0.0 < helped == pytest.approx(by_il2, rel=1e-12)  # rounding
+
+
+interferon = plain("biology.interferon")
+killing = plain("biology.killing")
+
+
+def test_interferon_needs_t_cells_on_their_antigen() -> None:
+    """None without T cells or without antigen, half at `half` T cells on a target, never more than full; more of either, more."""
+    assert interferon.signal(0.0, 1e6, 5e3, 1e3) == 0.0
+    assert interferon.signal(1e6, 0.0, 5e3, 1e3) == 0.0
+    # 2,000 T cells among as many targets as there are T cells and what they need to find them: half are on a target
+    assert interferon.signal(2e3, 7e3, 5e3, 1e3) == pytest.approx(0.5, rel=1e-12)
+    counts = np.logspace(0.0, 7.0, 30)
+    for levels in (np.array([interferon.signal(n, 1e5, 5e3, 1e3) for n in counts]),
+                   np.array([interferon.signal(1e4, n, 5e3, 1e3) for n in counts])):
+        assert (np.diff(levels) > 0.0).all()
+        assert (levels < 1.0).all()
+    # makers are the T cells that kill: kills per volume over the most that one of them does
+    per_target = killing.per_target(2e3, 7e3, 1.0, 5e3)
+    assert interferon.signal(2e3, 7e3, 5e3, 1e3) == pytest.approx(per_target * 7e3 / (per_target * 7e3 + 1e3), rel=1e-12)
+
+
+def test_interferon_reaches_cells_without_the_antigen(opened: Opened) -> None:
+    """The antigen-loss clone rests as the others do, by the same factor, and regrowth of vessels ceases at full strength."""
+    block = opened.block
+    core = int(np.argmax(tissue_view(block, "core")[0, :, 0]))
+    shell = block.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)[core, :, 0]
+    x = layout.Tissue(*shell[: len(layout.TISSUE)])._replace(viable=1e6, loss=1e4, armed=0.8, e_direct=0.0, e_thrombotic=0.0)
+    a = layout.Inputs(*shell[len(layout.TISSUE) : len(layout.TISSUE) + len(layout.INPUTS)])
+    at = len(layout.TISSUE) + len(layout.INPUTS)
+    e = layout.Exchange(*shell[at : at + len(layout.EXCHANGE)])
+    first = layout.BODY_FIELDS.index(layout.BODY_OUTPUTS[0])
+    b = layout.BodyOutputs(*block.body.reshape(-1, WIDTH)[first : first + len(layout.BODY_OUTPUTS), 0])
+    p = layout.Host(*block.host.reshape(-1, WIDTH)[:, 0])._replace(
+        switch_t_killing=0.0, switch_macrophages=0.0, switch_lak_killing=0.0, switch_starvation=0.0, interferon_half=1e-6,
+        growth_arrest=1.0, angiostasis=1.0, vessel_destruction_rate=0.0,
+    )
+    l = layout.Line(*block.line[0].reshape(-1, WIDTH)[:, 0])._replace(spontaneous_death=0.0)
+    u = layout.Blood(0.0, 100.0)
+    # full signal to 1e-6, so births of 1e6 cells within an hour are below one
+    made, out, _ = couple.advance_tissue(x, a._replace(t_specific=1e6, t_all=1e6), e, b, p, l, u, 1.0)
+    assert out.interferon == pytest.approx(1.0, abs=1e-6)
+    assert made.loss == pytest.approx(1e4, rel=1e-6)
+    assert made.viable == pytest.approx(1e6, rel=1e-6)
+    free, out, _ = couple.advance_tissue(x, a._replace(t_specific=0.0, t_all=0.0), e, b, p, l, u, 1.0)
+    assert out.interferon == 0.0
+    assert free.loss / 1e4 == pytest.approx(free.viable / 1e6, rel=1e-12)
+    assert free.viable > 1e6
+    few = x._replace(vessels=0.5 * x.vessels, perfusion=1.0)
+    kept, _, _ = couple.advance_tissue(few, a._replace(t_specific=1e6, t_all=1e6), e, b, p, l, u, 1.0)
+    grown, _, _ = couple.advance_tissue(few, a._replace(t_specific=0.0, t_all=0.0), e, b, p, l, u, 1.0)
+    assert kept.vessels == pytest.approx(few.vessels, rel=1e-4)
+    assert grown.vessels > 1.01 * few.vessels
