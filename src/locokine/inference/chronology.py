@@ -81,6 +81,7 @@ LINKS: dict[str, Link] = {
     "dendritic": Link("dendritic cells in the node", _body("node_dendritic"), 1.0, 1.25, True, False),
     "t_dividing": Link("T cells divide in the node", _body("node_proliferating"), 1.0, 1.25, True, False),
     "t_armed": Link("armed T cells in the tumour", _sum("t_competent"), 1.0, 1.25, True, False),
+    "interferon": Link("interferon holds growth and vessels", _mean("interferon"), 1.0, 0.1),
     "t_killing": Link("T cells kill", _sum("deaths_t"), 1.0, 1.25, True, False),
 }
 """The chain as the blueprint tells it; what really comes first is read from the runs."""

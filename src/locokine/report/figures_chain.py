@@ -129,6 +129,14 @@ CHAIN: tuple[Row, ...] = (
         height=1.15,
     ),
     Row(
+        "Interferon γ",
+        "answer, 0–1",
+        (Curve("interferon", "mean", "growth and vessels held", style.PURPLE),),
+        low=0.0,
+        high=1.0,
+        height=0.7,
+    ),
+    Row(
         "Tumour",
         "times value at treatment",
         (
