@@ -9,20 +9,18 @@ does more to a tumour than killing does while T cells are few (Matsushita 2015);
 from __future__ import annotations
 
 from locokine._jit import law
-from locokine.biology.arithmetic import hill
 
 
 @law
-def signal(killers: float, targets: float, half_busy: float, half: float) -> float:
-    """Share of a tissue's full answer to interferon gamma.
+def makers(killers: float, targets: float, half_busy: float) -> float:
+    """T cells per mm³ that make interferon gamma: those that are on a target, as in `killing.per_target`.
 
-    From armed T cells and cells that bear their antigen, per mm³: T cells that are on a target (as in
-    `killing.per_target`) make it, and at `half` of them the answer is half. Neutral: no T cells or no antigen, 0.
+    From armed T cells and cells that bear their antigen, per mm³. Neutral: no T cells or no antigen, 0.
     """
-    return hill(killers * targets / (half_busy + killers + targets), half)
+    return killers * targets / (half_busy + killers + targets)
 
 
 @law
-def held(signal: float, most: float) -> float:
-    """Factor on a growth that interferon gamma holds back, by `most` at full signal. Neutral: no signal, or `most` 0: 1."""
-    return 1.0 - most * signal
+def held(answer: float, most: float) -> float:
+    """Factor on a growth that interferon gamma holds back, by `most` at full answer. Neutral: no answer, or `most` 0: 1."""
+    return 1.0 - most * answer

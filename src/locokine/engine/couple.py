@@ -137,14 +137,19 @@ def supply(x, a, e, b, p, l):
 
 @law
 def t_cells_at_work(x, a, e, p):
-    """Armed specific T cells per mm³ that are not suppressed, and the answer of the shell to their interferon gamma."""
+    """Armed specific T cells per mm³ that are not suppressed."""
     quiet = killing.suppression(x.treg, a.t_all, p.treg_weight * p.switch_regulatory, a.g_treg)
-    armed = a.t_specific * x.armed * quiet / e.volume
-    return armed, p.switch_interferon * interferon.signal(armed, x.viable / e.volume, p.kill_half, p.interferon_half)
+    return a.t_specific * x.armed * quiet / e.volume
 
 
 @law
-def death_rates(x, a, e, p, l, hypoxic, glucose, armed, signal):
+def interferon_makers(x, a, e, p):
+    """T cells of a shell that are on their antigen, and make interferon gamma."""
+    return interferon.makers(t_cells_at_work(x, a, e, p), x.viable / e.volume, p.kill_half) * e.volume
+
+
+@law
+def death_rates(x, a, e, p, l, hypoxic, glucose):
     """Death rates per cell in 1/h: starved, by T cells, LAK, macrophages, spontaneous."""
     tissue = (x.viable + x.loss) * l.cell_volume + 1e-12
     dead = x.dead / p.dead_solid_share * (1.0 - a.cavity)
@@ -153,17 +158,18 @@ def death_rates(x, a, e, p, l, hypoxic, glucose, armed, signal):
         exposed, p.anoxic_death_rate, glucose, p.glucose_half, p.glucose_boost
     )
     targets = (x.viable + x.loss) / e.volume
+    armed = t_cells_at_work(x, a, e, p)
     by_t = p.switch_t_killing * killing.per_target(armed, targets, p.ctl_kill_rate, p.kill_half)
     lak = x.nk * x.lak_level / e.volume
     by_lak = p.switch_lak_killing * killing.per_target(lak, targets, p.lak_kill_rate, p.kill_half)
     by_macrophage = p.switch_macrophages * killing.per_target(
-        x.macrophages / e.volume * signal, targets, p.macrophage_kill_rate, p.kill_half
+        x.macrophages / e.volume * a.interferon, targets, p.macrophage_kill_rate, p.kill_half
     )
     return starved, by_t, by_lak, by_macrophage, l.spontaneous_death
 
 
 @law
-def advance_vessels(x, a, e, b, p, drive_t, signal, middle, above, dt):
+def advance_vessels(x, a, e, b, p, drive_t, middle, above, dt):
     """Endothelial arms, flow and vessels after `dt`.
 
     `middle` is the volume half a step on (keeps the step second order), `above` by how much tissue pressure exceeds what vessels
@@ -189,10 +195,10 @@ def advance_vessels(x, a, e, b, p, drive_t, signal, middle, above, dt):
     loop = target * perfusion.collapse_slope(transmural, p.collapse_half) * largest(rises, 0.0)
     flow = relax(x.perfusion, (target + loop * x.perfusion) / p.perfusion_lag, (1.0 + loop) / p.perfusion_lag, dt)
     lost = perfusion.loss_rate(flow, p.vessel_loss_flow, p.vessel_loss_rate)
-    lost = lost + p.vessel_destruction_rate * signal
+    lost = lost + p.vessel_destruction_rate * a.interferon
     wanted = mix(a.core, p.vessel_density, p.rim_vessel_density) * middle
     wanted = mix(a.core * a.cavity, a.vessel_target, wanted)
-    regrowth = p.angiogenesis * interferon.held(signal, p.angiostasis)
+    regrowth = p.angiogenesis * interferon.held(a.interferon, p.angiostasis)
     vessels = relax(x.vessels, regrowth * wanted, regrowth + lost, dt)
     gone = relax(x.vessels_lost, lost * x.vessels, p.dead_clearance, dt)
     return e1, e2, e3, flow, vessels, gone
@@ -207,9 +213,9 @@ def blood_met(x, u, o, p, dt):
 
 
 @law
-def advance_immune(x, a, e, b, p, u, signal, dt):
+def advance_immune(x, a, e, b, p, u, dt):
     """NK and regulatory T cells, their arming and that of T cells, macrophages; `u` as from `blood_met`."""
-    adhesion = endothelium.leak(x.e_direct, x.e_thrombotic, 1.0 - (1.0 - x.e_lymphocyte) * (1.0 - signal))
+    adhesion = endothelium.leak(x.e_direct, x.e_thrombotic, 1.0 - (1.0 - x.e_lymphocyte) * (1.0 - a.interferon))
     free = traffic.margination(u.il2_plasma, p.margination_half, p.margination_most)
     outside = oxygen.avascular(a.radius, p.avascular_radius) * a.core * (1.0 - a.cavity)
     around = traffic.host_flow(outside, p.flow_normal * p.rim_vessel_density / p.vessel_density, p.avascular_radius)
@@ -234,10 +240,9 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     """One step of tissue biology in one shell: the new state, and what happened."""
     drive_t = a.t_all * x.armed / e.volume
     hypoxic, capillary, po2, glucose = supply(x, a, e, b, p, l)
-    at_work, signal = t_cells_at_work(x, a, e, p)
-    starved, by_t, by_lak, by_m, spont = death_rates(x, a, e, p, l, hypoxic, glucose, at_work, signal)
+    starved, by_t, by_lak, by_m, spont = death_rates(x, a, e, p, l, hypoxic, glucose)
     supplied = starvation.growth_factor(hypoxic, glucose, p.glucose_half)
-    grow = gain(l.birth_rate * supplied * interferon.held(signal, p.growth_arrest) * dt)
+    grow = gain(l.birth_rate * supplied * interferon.held(a.interferon, p.growth_arrest) * dt)
     partner = p.switch_radiation * radiation.death_rate(x.damage, p.radiation_death_time, dt)
     partner = partner + p.switch_cytotoxic * a.toxic_tumour
     d_viable = starved + by_t + by_lak + by_m + spont + partner
@@ -255,7 +260,7 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     middle = e.volume + 0.5 * born * l.cell_volume * (1.0 + p.stroma_share) * holds
     reference = relax(x.strain_ref, e.strain / p.creep_time, 1.0 / p.creep_time, dt)
     adapted = relax(x.pressure_ref, e.pressure / p.vessel_adaptation, 1.0 / p.vessel_adaptation, dt)
-    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, signal, middle, e.pressure - adapted, dt)
+    e1, e2, e3, flow, vessels, gone = advance_vessels(x, a, e, b, p, drive_t, middle, e.pressure - adapted, dt)
     dead = relax(x.dead, p.dead_solid_share * remains / dt, p.dead_clearance, dt)
     released = (1.0 - p.dead_solid_share) * remains
     stroma = p.stroma_share * ((viable + loss) * l.cell_volume + p.smallest_stroma * e.volume / a.lesion_volume)
@@ -264,7 +269,7 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
         e.leak, x.e_thrombotic, PI * p.vessel_radius * p.vessel_radius * x.vessels, p.bleeding_rate
     )
     erythrocytes = relax(x.erythrocytes, bled, p.erythrocyte_clearance, dt)
-    nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, signal, dt)
+    nk, lak_level, armed, treg, macrophages, nk_in, cleared = advance_immune(x, a, e, b, p, u, dt)
     antigen_in = died_starved + died_t + died_lak + died_m + died_spont + died_partner
     danger_in = died_starved + p.danger_killed * (died_t + died_lak + died_m) + p.danger_spontaneous * died_spont
     danger_in = danger_in + p.danger_treatment * died_partner
@@ -274,7 +279,7 @@ def advance_tissue(x, a, e, b, p, l, u, dt):
     )
     return new, Outputs(
         hypoxic, capillary, po2, born, died_starved, died_t, died_lak, died_m, died_spont, nk_in, antigen_in, danger_in,
-        cleared, died_partner, signal,
+        cleared, died_partner,
     ), released
 
 

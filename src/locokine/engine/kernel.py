@@ -142,6 +142,7 @@ def slow_step(b, plan, time, dt):
         if time < plan.implant_time[l]:
             continue
         w, lesion = b.tissue[l], b.lesion[l]
+        tissue_pass.interferon_pass(w, plan.shells, plan.cores, b.scratch[8], b.scratch[9], b.host)
         tissue_pass.biology_pass(w, lesion, plan.shells, plan.cores, b.body, b.host, b.line[l], dt)
         tissue_pass.clonogen_pass(w, lesion, plan.cores, dt)
         for s in range(W):

@@ -115,6 +115,7 @@ def infiltrate(b, plan, time):
             tissue[i] = w[i]
         for i in range(lesion.shape[0]):
             account[i] = lesion[i]
+        tissue_pass.interferon_pass(tissue, plan.shells, plan.cores, b.scratch[8], b.scratch[9], b.host)
         tissue_pass.biology_pass(tissue, account, plan.shells, plan.cores, b.body, b.host, b.line[l], MOMENT)
         for s in range(W):
             lesion[L.homing + s] = account[L.homing + s]

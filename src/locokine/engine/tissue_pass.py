@@ -170,6 +170,30 @@ def clear_drives(w, n):
 
 
 @loop
+def interferon_pass(w, n, cores, made, volume, host):
+    """Answer of a tumour to the interferon gamma of its T cells; `made` and `volume` are scratch.
+
+    It spreads further than 0.8 mm (Hoekstra 2020), so one level serves a tumour; a level for every shell would depend on
+    how many there are, for T cells call others to where they are. Host tissue around it answers with none.
+    """
+    for s in range(W):
+        made[s] = 0.0
+        volume[s] = 1e-12
+    for k in range(cores):
+        o = k * SHELL
+        for s in range(W):
+            x, a, e, p = load_tissue(w, o, s), load_inputs(w, o, s), load_exchange(w, o, s), load_host(host, ZERO, s)
+            made[s] += couple.interferon_makers(x, a, e, p)
+            volume[s] += e.volume
+    for k in range(n):
+        o = k * SHELL
+        for s in range(W):
+            p = load_host(host, ZERO, s)
+            answer = p.switch_interferon * hill(made[s] / volume[s], p.interferon_half)
+            w[o + T.interferon + s] = w[o + T.core + s] * answer
+
+
+@loop
 def biology_pass(w, lesion, n, cores, body, host, line, dt):
     """One step of tissue biology in every shell; host tissue joining or leaving the rim brings its fluid along."""
     for s in range(W):

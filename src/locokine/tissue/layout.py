@@ -31,7 +31,7 @@ INPUTS = (
     # what a shell is told by the passes around it
     "core", "cavity", "radius", "g_direct", "g_thrombotic", "g_armed", "g_lak", "g_effector", "g_t", "g_treg",
     "t_specific", "t_all", "vessel_target", "host_target", "lesion_volume", "drift",
-    "t_growth", "armed_rate", "upstream", "toxic_tumour", "toxic_regulatory", "toxic_lymphocyte",
+    "t_growth", "armed_rate", "upstream", "interferon", "toxic_tumour", "toxic_regulatory", "toxic_lymphocyte",
 )
 EXCHANGE = (
     # what fluid and solutes need to know of a shell
@@ -42,7 +42,6 @@ OUTPUTS = (
     # what a step of tissue biology reports
     "hypoxic", "capillary_po2", "viable_po2", "births", "died_starved", "died_t", "died_lak", "died_macrophage",
     "died_spontaneous", "nk_in", "antigen_in", "danger_in", "homing", "died_treatment",
-    "interferon",
 )
 SCRATCH = (
     # faces and tridiagonal systems
