@@ -117,24 +117,21 @@ interferon = plain("biology.interferon")
 killing = plain("biology.killing")
 
 
-def test_interferon_needs_t_cells_on_their_antigen() -> None:
-    """None without T cells or without antigen, half at `half` T cells on a target, never more than full; more of either, more."""
-    assert interferon.signal(0.0, 1e6, 5e3, 1e3) == 0.0
-    assert interferon.signal(1e6, 0.0, 5e3, 1e3) == 0.0
-    # 2,000 T cells among as many targets as there are T cells and what they need to find them: half are on a target
-    assert interferon.signal(2e3, 7e3, 5e3, 1e3) == pytest.approx(0.5, rel=1e-12)
+def test_makers_of_interferon_are_the_t_cells_on_their_antigen() -> None:
+    """None without T cells or without antigen, as many as kill, never more than there are of either; more of either, more."""
+    assert interferon.makers(0.0, 1e6, 5e3) == 0.0
+    assert interferon.makers(1e6, 0.0, 5e3) == 0.0
     counts = np.logspace(0.0, 7.0, 30)
-    for levels in (np.array([interferon.signal(n, 1e5, 5e3, 1e3) for n in counts]),
-                   np.array([interferon.signal(1e4, n, 5e3, 1e3) for n in counts])):
-        assert (np.diff(levels) > 0.0).all()
-        assert (levels < 1.0).all()
-    # makers are the T cells that kill: kills per volume over the most that one of them does
-    per_target = killing.per_target(2e3, 7e3, 1.0, 5e3)
-    assert interferon.signal(2e3, 7e3, 5e3, 1e3) == pytest.approx(per_target * 7e3 / (per_target * 7e3 + 1e3), rel=1e-12)
+    for made in (np.array([interferon.makers(n, 1e5, 5e3) for n in counts]),
+                 np.array([interferon.makers(1e4, n, 5e3) for n in counts])):
+        assert (np.diff(made) > 0.0).all()
+        assert (made < np.minimum(counts, 1e5)).all()
+    # those that kill: kills per volume, over the most that one of them does
+    assert interferon.makers(2e3, 7e3, 5e3) == pytest.approx(killing.per_target(2e3, 7e3, 3.0, 5e3) * 7e3 / 3.0, rel=1e-12)
 
 
 def test_interferon_reaches_cells_without_the_antigen(opened: Opened) -> None:
-    """The antigen-loss clone rests as the others do, by the same factor, and regrowth of vessels ceases at full strength."""
+    """The antigen-loss clone rests as the others do, by the same factor; vessels regress and do not grow again; lymphocytes are called."""
     block = opened.block
     core = int(np.argmax(tissue_view(block, "core")[0, :, 0]))
     shell = block.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)[core, :, 0]
@@ -145,22 +142,26 @@ def test_interferon_reaches_cells_without_the_antigen(opened: Opened) -> None:
     first = layout.BODY_FIELDS.index(layout.BODY_OUTPUTS[0])
     b = layout.BodyOutputs(*block.body.reshape(-1, WIDTH)[first : first + len(layout.BODY_OUTPUTS), 0])
     p = layout.Host(*block.host.reshape(-1, WIDTH)[:, 0])._replace(
-        switch_t_killing=0.0, switch_macrophages=0.0, switch_lak_killing=0.0, switch_starvation=0.0, interferon_half=1e-6,
-        growth_arrest=1.0, angiostasis=1.0, vessel_destruction_rate=0.0,
+        switch_t_killing=0.0, switch_macrophages=0.0, switch_lak_killing=0.0, switch_starvation=0.0,
+        growth_arrest=1.0, angiostasis=1.0, vessel_destruction_rate=0.0, vessel_loss_rate=0.0,
     )
     l = layout.Line(*block.line[0].reshape(-1, WIDTH)[:, 0])._replace(spontaneous_death=0.0)
     u = layout.Blood(0.0, 100.0)
-    # full signal to 1e-6, so births of 1e6 cells within an hour are below one
-    made, out, _ = couple.advance_tissue(x, a._replace(t_specific=1e6, t_all=1e6), e, b, p, l, u, 1.0)
-    assert out.interferon == pytest.approx(1.0, abs=1e-6)
-    assert made.loss == pytest.approx(1e4, rel=1e-6)
-    assert made.viable == pytest.approx(1e6, rel=1e-6)
-    free, out, _ = couple.advance_tissue(x, a._replace(t_specific=0.0, t_all=0.0), e, b, p, l, u, 1.0)
-    assert out.interferon == 0.0
-    assert free.loss / 1e4 == pytest.approx(free.viable / 1e6, rel=1e-12)
+
+    def step(answer: float, x: Any = x, p: Any = p) -> tuple[Any, Any]:
+        return couple.advance_tissue(x, a._replace(interferon=answer), e, b, p, l, u, 0.01)[:2]
+
+    held, out = step(1.0)
+    free, grown = step(0.0)
+    assert out.births == 0.0
+    assert (held.viable, held.loss) == (1e6, 1e4)
     assert free.viable > 1e6
+    assert free.loss / 1e4 == pytest.approx(free.viable / 1e6, rel=1e-12)  # rounding
+    # births are the rate times the step, to the step times the rate (a thousandth)
+    assert step(0.3)[1].births == pytest.approx(0.7 * grown.births, rel=1e-3)
     few = x._replace(vessels=0.5 * x.vessels, perfusion=1.0)
-    kept, _, _ = couple.advance_tissue(few, a._replace(t_specific=1e6, t_all=1e6), e, b, p, l, u, 1.0)
-    grown, _, _ = couple.advance_tissue(few, a._replace(t_specific=0.0, t_all=0.0), e, b, p, l, u, 1.0)
-    assert kept.vessels == pytest.approx(few.vessels, rel=1e-4)
-    assert grown.vessels > 1.01 * few.vessels
+    assert step(1.0, few)[0].vessels == few.vessels
+    assert step(0.0, few)[0].vessels > few.vessels
+    falling = p._replace(vessel_destruction_rate=0.01)
+    assert step(1.0, few, falling)[0].vessels == pytest.approx(few.vessels * (1.0 - 1e-4), rel=1e-7)  # rate times step, squared
+    assert out.homing > grown.homing

@@ -31,10 +31,9 @@ RATES_OF = {
     "t_killing": {"t"},
     "lak_killing": {"lak"},
     "macrophages": {"macrophage"},
-    "interferon": {"macrophage"},
-    "regulatory": {"t", "macrophage"},
+    "regulatory": {"t"},
 }
-"""Switch → death rates that its law makes (macrophages are activated by T cells that are not suppressed)."""
+"""Switch → death rates that its law makes."""
 BODY_OF = {
     "leak_direct": {"e_direct"},
     "leak_lymphocyte": {"e_lymphocyte"},
@@ -88,7 +87,7 @@ def state(opened: Opened, s: int) -> dict[str, Any]:
     )
     a = a._replace(
         t_specific=max(a.t_specific, 1e5), t_all=max(a.t_all, 1e5), g_direct=0.7, g_thrombotic=0.6, g_treg=0.5,
-        upstream=0.4,
+        upstream=0.4, interferon=0.5,
     )
     told = layout.BODY_FIELDS.index(layout.BODY_INPUTS[0])
     return {
@@ -129,15 +128,15 @@ def test_one_step_of_tissue(opened: Opened, switch: str) -> None:
         drive = v["a"].t_all * v["x"].armed / v["e"].volume
         above = v["e"].pressure - v["x"].pressure_ref
         names = ("e_direct", "e_thrombotic", "e_lymphocyte", "perfusion", "vessels", "vessels_lost")
-        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, 0.3, v["e"].volume, above, 0.5)
-        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, 0.3, v["e"].volume, above, 0.5)
+        on = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], v["p"], drive, v["e"].volume, above, 0.5)
+        without = couple.advance_vessels(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), drive, v["e"].volume, above, 0.5)
         different = {name for name, a, b in zip(names, on, without, strict=True) if a != b}
         wanted = TISSUE_OF.get(switch, set()) & set(names)
         assert wanted <= different
         assert different <= wanted | (FLOW if switch.startswith("leak_") else set())
         u = layout.Blood(v["told"].il2_plasma, 100.0)
-        here = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.3, 0.5)
-        there = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.3, 0.5)
+        here = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], v["p"], u, 0.5)
+        there = couple.advance_immune(v["x"], v["a"], v["e"], v["b"], off(v["p"], switch), u, 0.5)
         different = {name for name, a, b in zip(IMMUNE, here, there, strict=True) if a != b}
         assert different == IMMUNE_OF.get(switch, set())
 
@@ -148,8 +147,7 @@ def test_death_rates(opened: Opened, switch: str) -> None:
     v = state(opened, 3)
 
     def rates(p: Any) -> dict[str, float]:
-        at_work = couple.t_cells_at_work(v["x"], v["a"], v["e"], p)
-        return dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], p, v["l"], 0.4, 2.0, *at_work), strict=True))
+        return dict(zip(RATES, couple.death_rates(v["x"], v["a"], v["e"], p, v["l"], 0.4, 2.0), strict=True))
 
     on, without = rates(v["p"]), rates(off(v["p"], switch))
     assert {name for name in RATES if on[name] != without[name]} == RATES_OF.get(switch, set())
@@ -169,22 +167,25 @@ def test_one_step_of_the_body(opened: Opened, switch: str) -> None:
 
 
 def test_interferon_alone(opened: Opened) -> None:
-    """Interferon off: births, vessels, macrophages' kills and homing lose what it does to them, T cells kill as before (bits)."""
-    v = state(opened, 4)
-    u = layout.Blood(v["told"].il2_plasma, 100.0)
-    p = v["p"]._replace(switch_macrophages=0.0)
-    arguments = (v["x"], v["a"], v["e"], v["b"])
-    armed, signal = couple.t_cells_at_work(*arguments[:3], p)
-    still_armed, none = couple.t_cells_at_work(*arguments[:3], off(p, "interferon"))
-    assert armed == still_armed
-    assert signal > none == 0.0
-    on, out, _ = couple.advance_tissue(*arguments, p, v["l"], u, 1e-4)
-    without, free, _ = couple.advance_tissue(*arguments, off(p, "interferon"), v["l"], u, 1e-4)
-    # within so short a step births are the rate times the step, to the step times the rate (1e-5)
-    assert out.births == pytest.approx(free.births * (1.0 - p.growth_arrest * signal), rel=1e-4)
-    assert on.vessels < without.vessels
-    assert out.homing > free.homing
-    assert changed(on, without) <= {"viable", "loss", "dead", "fluid", "host", "vessels", "vessels_lost", "nk"}
+    """Interferon off: no answer in any shell; on, one answer in all shells of the tumour and none around it. Nothing else moves (bits)."""
+    plan = opened.setting.plan
+    at = layout.TISSUE_FIELDS.index("interferon")
+
+    def answer(b: Any) -> np.ndarray:
+        view = b.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)
+        view[:, layout.TISSUE_FIELDS.index("t_specific")] = 1e5
+        view[:, layout.TISSUE_FIELDS.index("armed")] = 0.5
+        made, volume = np.zeros(WIDTH), np.zeros(WIDTH)
+        tissue_pass.interferon_pass(b.tissue[0], plan.shells, plan.cores, made, volume, b.host)
+        return view.copy()
+
+    on, without = _stepped(opened, None, answer), _stepped(opened, "interferon", answer)
+    cores = int(plan.cores)
+    assert (on[:cores, at] > 0.0).all()
+    assert (on[:cores, at] == on[0, at]).all()
+    assert (on[cores:, at] == 0.0).all()
+    assert (without[:, at] == 0.0).all()
+    np.testing.assert_array_equal(np.delete(on, at, axis=1), np.delete(without, at, axis=1))
 
 
 def test_bleeding_alone(opened: Opened) -> None:
@@ -328,6 +329,7 @@ SILENT: dict[str, Callable[[Opened], np.ndarray]] = {
     "lak_killing": lambda o: o.lesion("deaths_lak"),
     "macrophages": lambda o: o.lesion("deaths_macrophage"),
     "bleeding": lambda o: o.lesion("erythrocytes_outside"),
+    "interferon": lambda o: o.lesion("interferon"),
     "endogenous": lambda o: o.lesion("il2_endogenous"),
     "priming": lambda o: o.body("node_proliferating"),
     "memory": lambda o: o.body("memory"),
