@@ -258,7 +258,7 @@ def test_what_was_fitted_remembers_where_it_began() -> None:
             assert any(one.prior != one.value for one in spreads), f"{record.scope}.{record.name}"
 
 
-BY_HAND_BEFORE = {"thrombotic_on", "treg_weight", "division_without", "systemic_leak_half", "tissue_degradation"}
+BY_HAND_BEFORE = {"thrombotic_on", "niche_division", "danger_half", "treg_weight", "division_without", "systemic_leak_half", "tissue_degradation"}
 """Their note names a value that was chosen by hand before the fit (docs/model/chosen_by_hand.md)."""
 
 
@@ -284,7 +284,7 @@ def test_a_prior_is_shown_where_it_is_not_the_value() -> None:
     assert "  prior             15 nM, the value before any fit" in explanation(library.laws.records["direct_ec50"], library)
     assert "\n  prior " not in explanation(library.laws.records["bleeding_rate"], library)
     patients = library.lines["melanoma_visceral"].records["immunogenicity"]
-    assert "90 % range 0.5 to 2, prior between 0.6;" in explanation(patients, library)
+    assert "90 % range 0.5 to 2, prior between 0.6, prior within 0.3;" in explanation(patients, library)
 
 
 def test_every_reference_that_ships_is_used() -> None:
