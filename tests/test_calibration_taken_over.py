@@ -235,7 +235,8 @@ def test_the_value_before_the_first_fit_stays_as_the_prior(shelf: Path) -> None:
 def test_a_value_that_goes_back_to_its_prior_is_what_it_was_before_any_fit(shelf: Path) -> None:
     """A law, a spread and a host's own value: status, sources, note and range are those of before, and nothing says `prior`."""
     chosen = [next(i for i in candidates(LIBRARY, ["laws"]) if i.here == 0.0 and i.record.status == "assumed" and i.record.note)]
-    chosen += [next(i for i in candidates(LIBRARY, ["renal_metastasis"], spreads=True) if i.spread and i.record.status == "assumed")]
+    spreads = [i for i in candidates(LIBRARY, ["renal_metastasis"], spreads=True) if i.spread]
+    chosen += [next(i for i in spreads if i.record.status == "assumed")]
     chosen += [next(i for i in candidates(LIBRARY, ["human"]) if i.here == 0.0 and i.record.scope == "hosts.human")]
     files = {path.name: path.read_text() for path in shelf.iterdir()}
     why = "fitted to UT01; 1 nM before (assumed)"

@@ -258,7 +258,10 @@ def test_what_was_fitted_remembers_where_it_began() -> None:
             assert any(one.prior != one.value for one in spreads), f"{record.scope}.{record.name}"
 
 
-BY_HAND_BEFORE = {"thrombotic_on", "niche_division", "danger_half", "treg_weight", "division_without", "systemic_leak_half", "tissue_degradation"}
+BY_HAND_BEFORE = {
+    "thrombotic_on", "niche_division", "danger_half", "treg_weight", "division_without", "systemic_leak_half",
+    "tissue_degradation",
+}
 """Their note names a value that was chosen by hand before the fit (docs/model/chosen_by_hand.md)."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -131,7 +133,7 @@ def test_makers_of_interferon_are_the_t_cells_on_their_antigen() -> None:
 
 
 def test_interferon_reaches_cells_without_the_antigen(opened: Opened) -> None:
-    """The antigen-loss clone rests as the others do, by the same factor; vessels regress and do not grow again; lymphocytes are called."""
+    """The antigen-loss clone rests as the others do, by the same factor; vessels regress, lymphocytes are called."""
     block = opened.block
     core = int(np.argmax(tissue_view(block, "core")[0, :, 0]))
     shell = block.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)[core, :, 0]
@@ -145,11 +147,11 @@ def test_interferon_reaches_cells_without_the_antigen(opened: Opened) -> None:
         switch_t_killing=0.0, switch_macrophages=0.0, switch_lak_killing=0.0, switch_starvation=0.0,
         growth_arrest=1.0, angiostasis=1.0, vessel_destruction_rate=0.0, vessel_loss_rate=0.0,
     )
-    l = layout.Line(*block.line[0].reshape(-1, WIDTH)[:, 0])._replace(spontaneous_death=0.0)
+    line = layout.Line(*block.line[0].reshape(-1, WIDTH)[:, 0])._replace(spontaneous_death=0.0)
     u = layout.Blood(0.0, 100.0)
 
     def step(answer: float, x: Any = x, p: Any = p) -> tuple[Any, Any]:
-        return couple.advance_tissue(x, a._replace(interferon=answer), e, b, p, l, u, 0.01)[:2]
+        return couple.advance_tissue(x, a._replace(interferon=answer), e, b, p, line, u, 0.01)[:2]
 
     held, out = step(1.0)
     free, grown = step(0.0)

@@ -167,7 +167,7 @@ def test_one_step_of_the_body(opened: Opened, switch: str) -> None:
 
 
 def test_interferon_alone(opened: Opened) -> None:
-    """Interferon off: no answer in any shell; on, one answer in all shells of the tumour and none around it. Nothing else moves (bits)."""
+    """Interferon off: no answer anywhere; on, one in all shells of the tumour and none around it. Nothing else moves (bits)."""
     plan = opened.setting.plan
     at = layout.TISSUE_FIELDS.index("interferon")
 
