@@ -19,8 +19,8 @@ from locokine.formats.symbols import COMPUTE
 KERNELS = (
     ("body_pass", "outputs_pass"), ("tissue_pass", "exchange_pass"), ("shells", "place_shells"),
     ("shells", "step_fluid"), ("shells", "step_protein"), ("shells", "set_solute"), ("tissue_pass", "uptake_pass"),
-    ("shells", "step_solute"), ("tissue_pass", "drive_pass"), ("tissue_pass", "biology_pass"),
-    ("body_pass", "advance_pass"),
+    ("shells", "step_solute"), ("tissue_pass", "drive_pass"), ("tissue_pass", "interferon_pass"),
+    ("tissue_pass", "biology_pass"), ("body_pass", "advance_pass"),
 )
 
 
@@ -131,7 +131,7 @@ def arguments(setting: Any, block: Any) -> dict[str, Any]:
         "w": block.tissue[0], "lesion": block.lesion[0], "n": plan.shells, "cores": plan.cores, "body": block.body,
         "host": block.host, "line": block.line[0], "dt": 1e-9, "solute": block.solute[0], "agents": plan.agents,
         "agent": block.agent, "weight": 1e-9, "thickness": scratch[0], "outer_pressure": scratch[3],
-        "late": 0.0, "short": scratch[7],
+        "late": 0.0, "short": scratch[7], "made": scratch[8],
         "plasma": scratch[4], "outside": scratch[5], "first": np.uint64(0), "agent_diffusion": d[0],
         "agent_diffusion_rim": d[1], "permeability": d[2], "permeability_rim": d[3], "degradation": d[4], "cavity": 0.0,
         "wall": scratch[6], "at_plasma": np.uint64(0), "to_blood": block.flux[0], "to_lymph": block.flux[1],
