@@ -9,7 +9,7 @@ import pytest
 
 from locokine.engine import body_pass, tissue_pass
 from locokine.tissue import layout
-from reference import COURSE, WIDTH, Opened, experiment, open_run, tissue_view
+from reference import COURSE, WIDTH, Opened, experiment, open_run, state, tissue_view
 from solutions import plain
 
 couple = plain("engine.couple")
@@ -115,43 +115,43 @@ def test_help_arms_without_il2(opened: Opened) -> None:
     assert 0.0 < helped == pytest.approx(by_il2, rel=1e-12)  # rounding
 
 
-interferon = plain("biology.interferon")
 killing = plain("biology.killing")
 
 
-def test_makers_of_interferon_are_the_t_cells_on_their_antigen() -> None:
+def test_makers_of_interferon_are_the_t_cells_on_their_antigen(opened: Opened) -> None:
     """None without T cells or without antigen, as many as kill, never more than there are of either; more of either, more."""
-    assert interferon.makers(0.0, 1e6, 5e3) == 0.0
-    assert interferon.makers(1e6, 0.0, 5e3) == 0.0
+    v = state(opened, 0)
+    p, volume = v["p"]._replace(switch_regulatory=0.0), v["e"].volume
+
+    def made(killers: float, targets: float) -> float:
+        cells = killers * volume
+        a = v["a"]._replace(t_specific=cells, t_all=cells)
+        x = v["x"]._replace(armed=1.0, viable=targets * volume)
+        return couple.interferon_makers(x, a, v["e"], p) / volume
+
+    assert made(0.0, 1e6) == 0.0
+    assert made(1e6, 0.0) == 0.0
     counts = np.logspace(0.0, 7.0, 30)
-    for made in (np.array([interferon.makers(n, 1e5, 5e3) for n in counts]),
-                 np.array([interferon.makers(1e4, n, 5e3) for n in counts])):
-        assert (np.diff(made) > 0.0).all()
-        assert (made < np.minimum(counts, 1e5)).all()
-    # those that kill: kills per volume, over the most that one of them does
-    assert interferon.makers(2e3, 7e3, 5e3) == pytest.approx(killing.per_target(2e3, 7e3, 3.0, 5e3) * 7e3 / 3.0, rel=1e-12)
+    for found in (np.array([made(n, 1e5) for n in counts]), np.array([made(1e4, n) for n in counts])):
+        assert (np.diff(found) > 0.0).all()
+        assert (found < np.minimum(counts, 1e5)).all()
+    # those that kill: kills per volume, over the most that one of them does (rounding)
+    kills = killing.per_target(2e3, 7e3, p.ctl_kill_rate, p.kill_half) * 7e3
+    assert made(2e3, 7e3) == pytest.approx(kills / p.ctl_kill_rate, rel=1e-12)
 
 
 def test_interferon_reaches_cells_without_the_antigen(opened: Opened) -> None:
     """The antigen-loss clone rests as the others do, by the same factor; vessels regress, lymphocytes are called."""
-    block = opened.block
-    core = int(np.argmax(tissue_view(block, "core")[0, :, 0]))
-    shell = block.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)[core, :, 0]
-    x = layout.Tissue(*shell[: len(layout.TISSUE)])._replace(viable=1e6, loss=1e4, armed=0.8, e_direct=0.0, e_thrombotic=0.0)
-    a = layout.Inputs(*shell[len(layout.TISSUE) : len(layout.TISSUE) + len(layout.INPUTS)])
-    at = len(layout.TISSUE) + len(layout.INPUTS)
-    e = layout.Exchange(*shell[at : at + len(layout.EXCHANGE)])
-    first = layout.BODY_FIELDS.index(layout.BODY_OUTPUTS[0])
-    b = layout.BodyOutputs(*block.body.reshape(-1, WIDTH)[first : first + len(layout.BODY_OUTPUTS), 0])
-    p = layout.Host(*block.host.reshape(-1, WIDTH)[:, 0])._replace(
+    v = state(opened, 0)
+    x = v["x"]._replace(viable=1e6, loss=1e4, e_direct=0.0, e_thrombotic=0.0)
+    p = v["p"]._replace(
         switch_t_killing=0.0, switch_macrophages=0.0, switch_lak_killing=0.0, switch_starvation=0.0,
         growth_arrest=1.0, angiostasis=1.0, vessel_destruction_rate=0.0, vessel_loss_rate=0.0,
     )
-    line = layout.Line(*block.line[0].reshape(-1, WIDTH)[:, 0])._replace(spontaneous_death=0.0)
-    u = layout.Blood(0.0, 100.0)
+    line, u = v["l"]._replace(spontaneous_death=0.0), layout.Blood(0.0, 100.0)
 
     def step(answer: float, x: Any = x, p: Any = p) -> tuple[Any, Any]:
-        return couple.advance_tissue(x, a._replace(interferon=answer), e, b, p, line, u, 0.01)[:2]
+        return couple.advance_tissue(x, v["a"]._replace(interferon=answer), v["e"], v["b"], p, line, u, 0.01)[:2]
 
     held, out = step(1.0)
     free, grown = step(0.0)

@@ -11,7 +11,7 @@ import pytest
 from locokine.biology.switches import SWITCHES
 from locokine.engine import body_pass, tissue_pass
 from locokine.tissue import layout
-from reference import COURSE, WIDTH, Opened, experiment, open_run
+from reference import COURSE, WIDTH, Opened, experiment, open_run, state
 from solutions import plain
 
 couple = plain("engine.couple")
@@ -56,52 +56,6 @@ def opened() -> Opened:
     return open_run(
         experiment({"a": [COURSE.format(route="intratumoural")]}, follow_up="15 days", subjects=16), chance=False
     )
-
-
-def state(opened: Opened, s: int) -> dict[str, Any]:
-    """Arguments of the tissue laws for host `s`, pushed off the values at which a law happens to be silent."""
-    block = opened.block
-    shell = block.tissue[0].reshape(-1, len(layout.TISSUE_FIELDS), WIDTH)[0, :, s]
-    body = block.body.reshape(-1, WIDTH)[:, s]
-
-    def taken(kind: Any, fields: tuple[str, ...], values: np.ndarray) -> Any:
-        first = fields.index(kind._fields[0])
-        return kind(*values[first : first + len(kind._fields)])
-
-    first = layout.BODY_FIELDS.index(layout.BODY_OUTPUTS[0])
-    x = taken(layout.Tissue, layout.TISSUE_FIELDS, shell)
-    a = layout.Inputs(*shell[len(layout.TISSUE) : len(layout.TISSUE) + len(layout.INPUTS)])
-    at = len(layout.TISSUE) + len(layout.INPUTS)
-    e = layout.Exchange(*shell[at : at + len(layout.EXCHANGE)])
-    x = x._replace(
-        armed=0.6,
-        lak_level=0.5,
-        nk=max(x.nk, 1e4),
-        macrophages=max(x.macrophages, 1e4),
-        viable=max(x.viable, 1e6),
-        treg=max(x.treg, 1e3),
-        e_direct=0.3,
-        e_thrombotic=0.4,
-        e_lymphocyte=0.2,
-        perfusion=0.25,
-    )
-    a = a._replace(
-        t_specific=max(a.t_specific, 1e5), t_all=max(a.t_all, 1e5), g_direct=0.7, g_thrombotic=0.6, g_treg=0.5,
-        upstream=0.4, interferon=0.5,
-    )
-    told = layout.BODY_FIELDS.index(layout.BODY_INPUTS[0])
-    return {
-        "x": x,
-        "a": a,
-        "e": e,
-        "b": layout.BodyOutputs(*body[first : first + len(layout.BODY_OUTPUTS)]),
-        "p": layout.Host(*block.host.reshape(-1, WIDTH)[:, s]),
-        "l": layout.Line(*block.line[0].reshape(-1, WIDTH)[:, s]),
-        "body": layout.Body(*body[: len(layout.BODY)]),
-        "told": layout.BodyInputs(*body[told : told + len(layout.BODY_INPUTS)])._replace(
-            g_direct=0.5, occupied=0.6, il2_plasma=2.0, il2_node=5.0
-        ),
-    }
 
 
 def off(p: Any, switch: str) -> Any:

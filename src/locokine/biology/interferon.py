@@ -12,15 +12,6 @@ from locokine._jit import law
 
 
 @law
-def makers(killers: float, targets: float, half_busy: float) -> float:
-    """T cells per mm³ that make interferon gamma: those that are on a target, as in `killing.per_target`.
-
-    From armed T cells and cells that bear their antigen, per mm³. Neutral: no T cells or no antigen, 0.
-    """
-    return killers * targets / (half_busy + killers + targets)
-
-
-@law
 def held(answer: float, most: float) -> float:
     """Factor on a growth that interferon gamma holds back, by `most` at full answer. Neutral: no answer, or `most` 0: 1."""
     return 1.0 - most * answer

@@ -144,8 +144,8 @@ def t_cells_at_work(x, a, e, p):
 
 @law
 def interferon_makers(x, a, e, p):
-    """T cells of a shell that are on their antigen, and make interferon gamma."""
-    return interferon.makers(t_cells_at_work(x, a, e, p), x.viable / e.volume, p.kill_half) * e.volume
+    """T cells of a shell that are on their antigen, and make interferon gamma: as many as kill."""
+    return killing.per_target(t_cells_at_work(x, a, e, p), x.viable / e.volume, 1.0, p.kill_half) * x.viable
 
 
 @law

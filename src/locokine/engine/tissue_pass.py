@@ -185,12 +185,13 @@ def interferon_pass(w, n, cores, made, volume, host):
             x, a, e, p = load_tissue(w, o, s), load_inputs(w, o, s), load_exchange(w, o, s), load_host(host, ZERO, s)
             made[s] += couple.interferon_makers(x, a, e, p)
             volume[s] += e.volume
+    for s in range(W):
+        p = load_host(host, ZERO, s)
+        made[s] = p.switch_interferon * hill(made[s] / volume[s], p.interferon_half)
     for k in range(n):
         o = k * SHELL
         for s in range(W):
-            p = load_host(host, ZERO, s)
-            answer = p.switch_interferon * hill(made[s] / volume[s], p.interferon_half)
-            w[o + T.interferon + s] = w[o + T.core + s] * answer
+            w[o + T.interferon + s] = w[o + T.core + s] * made[s]
 
 
 @loop
