@@ -49,9 +49,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## run examples/local_versus_systemic.yaml into results/local_versus_systemic
 	@$(BIN)/locokine run examples/local_versus_systemic.yaml --out results/local_versus_systemic
 
-# A file of tests stays in one process, so that what its fixtures make is made once.
+# A file of tests stays in one process, so that what its fixtures make is made once; the order is that of tests/conftest.py.
 test: $(READY) ## all tests, in two processes
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 quick: $(READY) ## the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow"

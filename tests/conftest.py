@@ -17,6 +17,21 @@ settings.register_profile(
 )
 settings.load_profile("locokine")
 
+LONG = (
+    "test_histology_reading", "test_cli", "test_calibrate", "test_histology_commands", "test_inference", "test_cluster",
+    "test_baseline", "test_export", "test_partners", "test_held_agents", "test_journal", "test_mix", "test_planning",
+)
+"""Files that take longest, in this order: two processes end together where the long ones do not come last.
+
+The first needs no compiled engine for a while, which the process that has the second compiles meanwhile.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; else as collected."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "src" / "locokine" / "examples"
 
 

@@ -92,9 +92,11 @@ def audit(
             silent.pop(name)
         if progress:
             progress(number + 1, len(settings))
-    for item in settings:  # what moves only a picture (fields are kept of a few subjects), or only the odds of an event
+    # what moves only a picture (fields are kept of a few subjects), or only the odds of an event: short settings first
+    for item in sorted(settings, key=lambda item: len(item.protocol.arms) * item.protocol.follow_up):
         picture = item.protocol.geometry == "shells"
-        for name in moved(item, list(silent), threads, *((PICTURED, 1) if picture else (BATCH, HOSTS))):
+        open_ = [name for name in silent if name not in EXPLAINED]
+        for name in moved(item, open_, threads, *((PICTURED, 1) if picture else (BATCH, HOSTS))):
             silent.pop(name)
     return {name: EXPLAINED.get(name, "") for name in silent}
 
