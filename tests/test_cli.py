@@ -156,10 +156,10 @@ class TestRunInput:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--subjects", "0"], "subjects"),
-            (["--subjects", "-3"], "subjects"),
+            (["--subjects", "0"], "--subjects"),
+            (["--subjects", "-3"], "--subjects"),
             (["--subjects", "many"], "--subjects"),
-            (["--seed", "-1"], "seed"),
+            (["--seed", "-1"], "--seed"),
             (["--threads", "0"], "--threads"),
             (["--set", "direct_ec50"], "NAME=VALUE"),
             (["--set", "=3 nM"], "NAME=VALUE"),

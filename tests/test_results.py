@@ -328,7 +328,7 @@ def test_what_is_not_a_result_is_said(result: Result, tmp_path: Path) -> None:
         Result.open(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     (tmp_path / "subjects.parquet").unlink()
-    with pytest.raises(InputError, match=r"the result is damaged .* run the experiment again with --force"):
+    with pytest.raises(InputError, match=r"the result is damaged, or .* run the experiment again with --force"):
         Result.open(tmp_path)
 
 

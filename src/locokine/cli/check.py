@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def check(
     file: Annotated[Path, typer.Argument(help="Scenario (YAML).")],
-    subjects: Annotated[int | None, typer.Option(help="Subjects per arm, instead of those of the scenario.")] = None,
+    subjects: Annotated[int | None, typer.Option(min=1, help="Subjects per arm, instead of those of the scenario.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor cores for the estimate of time.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:

@@ -34,8 +34,8 @@ def run(
         str | None, typer.Option(help="A published model instead of a scenario: kirschner-panetta or banerjee.")
     ] = None,
     days: Annotated[float | None, typer.Option(help="Length of the run of a published model (1000 by default).")] = None,
-    subjects: Annotated[int | None, typer.Option(help="Subjects per arm, instead of those of the scenario.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed, instead of that of the scenario.")] = None,
+    subjects: Annotated[int | None, typer.Option(min=1, help="Subjects per arm, instead of those of the scenario.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed, instead of that of the scenario.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor cores to use (all by default).")] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler (tcp://HOST:PORT), or local for processes here.")

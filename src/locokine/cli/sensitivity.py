@@ -48,7 +48,7 @@ def sensitivity(
     trajectories: Annotated[int, typer.Option(help="Trajectories of the Morris screening.")] = 8,
     top: Annotated[int, typer.Option(help="Parameters whose shares of the variance are worked out; 0: none.")] = 6,
     samples: Annotated[int, typer.Option(help="Base sample of the Sobol design, a power of 2.")] = 64,
-    subjects: Annotated[int, typer.Option(help="Subjects of every draw.")] = 16,
+    subjects: Annotated[int, typer.Option(min=1, help="Subjects of every draw.")] = 16,
     seed: SeedOption = None,
     uncertainty: UncertaintyOption = None,
     threads: ThreadsOption = None,

@@ -237,7 +237,7 @@ def open_result(directory: Path) -> Result:
     Raises
     ------
     InputError
-        If there is no finished result, it is damaged, or a newer version of locokine wrote it.
+        If there is no finished result, it is damaged, or another version of locokine wrote it.
     """
     content = read_manifest(directory)
     if content is None:
@@ -254,7 +254,8 @@ def open_result(directory: Path) -> Result:
         return _restore(directory, content)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(
-            str(directory), f"the result is damaged ({error})", "run the experiment again with --force"
+            str(directory), f"the result is damaged, or of another version of locokine ({error})",
+            "run the experiment again with --force",
         ) from error
 
 
