@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def posterior(tmp_path: Path) -> Path:
-    content = {"library_hash": LIBRARY.digest, "parameters": {
+    content = {"library": LIBRARY.entry_digests, "parameters": {
         "laws.direct_ec50": {"unit": "nM", "draws": [5.0, 30.0]}, "sl2.birth_rate": {"unit": "1/h", "draws": [0.02, 0.04]},
         "human.clearance": {"unit": "mL/min", "draws": [100.0, 120.0]},
     }}  # fmt: skip
@@ -103,8 +103,9 @@ def test_the_posterior_that_ships_is_that_of_the_library() -> None:
     The point is the mode of a skewed posterior and was judged by another score, so that some lie in its tail: nine of ten
     are within the central 98 % of their draws.
     """
+    made_with = json.loads((BUILTIN / "posterior.json").read_text(encoding="utf-8"))["library"]
+    assert made_with == LIBRARY.entry_digests
     shipped = read_posterior(Path("posterior"), LIBRARY)
-    assert shipped.library_hash == LIBRARY.digest
     assert shipped.count >= 100
     inside = []
     for name, drawn in shipped.values.items():
@@ -114,6 +115,15 @@ def test_the_posterior_that_ships_is_that_of_the_library() -> None:
         assert drawn.max() <= record.high + 1e-6 * abs(record.high), name
         inside.append(np.quantile(drawn, 0.01) <= record.value <= np.quantile(drawn, 0.99))
     assert np.mean(inside) >= 0.9
+
+
+def test_a_posterior_holds_beside_entries_of_ones_own(tmp_path: Path) -> None:
+    """A line more does not make other draws; another value in one of theirs does."""
+    (tmp_path / "lines.yaml").write_text("entries: {mine: {label: my lymphoma, inherits: sl2}}\n")
+    assert read_posterior(Path("posterior"), load_library([tmp_path])).count >= 100
+    (tmp_path / "hosts.yaml").write_text("entries: {balbc_mouse: {replaces: true, label: BALB/c, inherits: mouse}}\n")
+    with pytest.raises(InputError, match="hosts.balbc_mouse changed"):
+        read_posterior(Path("posterior"), load_library([tmp_path]))
 
 
 def record_kept() -> dict[str, Any]:

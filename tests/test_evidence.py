@@ -275,7 +275,7 @@ def test_posterior_draws_move_the_prediction(tmp_path: Path) -> None:
     """Clearance itself is observed: median of subjects around the draws (subjects' spread 25 %, 16 of each: 10 %)."""
     path = tmp_path / "draws.json"
     made = {"human.clearance": {"unit": "mL/min", "draws": [230.0, 240.0, 250.0]}}
-    path.write_text(json.dumps({"library_hash": LIBRARY.digest, "parameters": made}))
+    path.write_text(json.dumps({"library": LIBRARY.entry_digests, "parameters": made}))
     posterior = read_posterior(path, LIBRARY)
     assert posterior.count == 3
     moved = score(EVIDENCE, pk("PK02"), source=posterior, subjects=16, library=LIBRARY).scores[0]
@@ -291,7 +291,7 @@ def test_posterior_draws_move_the_prediction(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda t: t | {"library_hash": "00"}, "another version"),
+        (lambda t: t | {"library": LIBRARY.entry_digests | {"hosts.human": "00"}}, "another version .*hosts.human changed"),
         (lambda t: {"parameters": {}}, "holds no draws"),
         (lambda t: {"draws": 1}, "not a file of posterior draws"),
         (lambda t: {"parameters": {"clearance": {"unit": "mL/min", "draws": [1.0]}}}, "whose parameter"),

@@ -123,10 +123,10 @@ def test_makers_of_interferon_are_the_t_cells_on_their_antigen(opened: Opened) -
     v = state(opened, 0)
     p, volume = v["p"]._replace(switch_regulatory=0.0), v["e"].volume
 
-    def made(killers: float, targets: float) -> float:
+    def made(killers: float, targets: float, loss: float = 0.0) -> float:
         cells = killers * volume
         a = v["a"]._replace(t_specific=cells, t_all=cells)
-        x = v["x"]._replace(armed=1.0, viable=targets * volume)
+        x = v["x"]._replace(armed=1.0, viable=targets * volume, loss=loss * volume)
         return couple.interferon_makers(x, a, v["e"], p) / volume
 
     assert made(0.0, 1e6) == 0.0
@@ -138,6 +138,10 @@ def test_makers_of_interferon_are_the_t_cells_on_their_antigen(opened: Opened) -
     # those that kill: kills per volume, over the most that one of them does (rounding)
     kills = killing.per_target(2e3, 7e3, p.ctl_kill_rate, p.kill_half) * 7e3
     assert made(2e3, 7e3) == pytest.approx(kills / p.ctl_kill_rate, rel=1e-12)
+    # where cells without the antigen are in the way, they kill less by as much (rounding)
+    kills = killing.per_target(2e3, 7e3 + 9e6, p.ctl_kill_rate, p.kill_half) * 7e3
+    assert made(2e3, 7e3, loss=9e6) == pytest.approx(kills / p.ctl_kill_rate, rel=1e-12)
+    assert made(2e3, 7e3, loss=9e6) < 0.5 * made(2e3, 7e3)
 
 
 def test_interferon_reaches_cells_without_the_antigen(opened: Opened) -> None:

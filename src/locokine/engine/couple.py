@@ -144,8 +144,9 @@ def t_cells_at_work(x, a, e, p):
 
 @law
 def interferon_makers(x, a, e, p):
-    """T cells of a shell that are on their antigen, and make interferon gamma: as many as kill."""
-    return killing.per_target(t_cells_at_work(x, a, e, p), x.viable / e.volume, 1.0, p.kill_half) * x.viable
+    """T cells of a shell that are on their antigen, and make interferon gamma: as many as kill. All cells are scanned."""
+    targets = (x.viable + x.loss) / e.volume
+    return killing.per_target(t_cells_at_work(x, a, e, p), targets, 1.0, p.kill_half) * x.viable
 
 
 @law
@@ -310,19 +311,33 @@ def plasma_answer(x, o, p):
 
 
 @law
+def across_walls(x, o, p):
+    """Fluid that leaves the capillaries of the body in mm³/h, its rise per mmHg, and the share of protein they hold back."""
+    vp, vi = x.plasma_volume / p.plasma_volume, x.interstitial_volume / p.interstitial_volume
+    sigma = endothelium.reflection(p.systemic_reflection, p.systemic_reflection_drop, o.systemic_leak)
+    pull = circulation.capillary_pressure(p.systemic_capillary_pressure, vp) - circulation.interstitial_pressure(
+        vi, p.systemic_interstitial_pressure
+    ) - sigma * (o.oncotic - fluid.oncotic_interstitial(x.protein_interstitial / x.interstitial_volume))
+    coefficient = p.filtration_coefficient * endothelium.fold(p.systemic_conductivity_fold, o.systemic_leak)
+    return coefficient * pull, coefficient, sigma
+
+
+@law
+def protein_leaving(x, o, p, filtered, sigma):
+    """Share of the plasma's protein that leaves it per h, by diffusion and with fluid, whatever comes back."""
+    ps = p.protein_escape * endothelium.fold(p.systemic_protein_fold, o.systemic_leak)
+    return (ps + largest(filtered, 0.0) * (1.0 - sigma)) / x.plasma_volume
+
+
+@law
 def advance_water(x, u, o, p, dt):
     """Plasma and interstitial volume after `dt`, with lymph and leak in balance at rest.
 
     Linearly implicit in both volumes at once: every flow answers to the change that all of them make together.
     """
     vp, vi = x.plasma_volume / p.plasma_volume, x.interstitial_volume / p.interstitial_volume
-    cp, ci = x.protein_plasma / x.plasma_volume, x.protein_interstitial / x.interstitial_volume
-    sigma = endothelium.reflection(p.systemic_reflection, p.systemic_reflection_drop, o.systemic_leak)
-    pull = circulation.capillary_pressure(p.systemic_capillary_pressure, vp) - circulation.interstitial_pressure(
-        vi, p.systemic_interstitial_pressure
-    ) - sigma * (o.oncotic - fluid.oncotic_interstitial(ci))
-    coefficient = p.filtration_coefficient * endothelium.fold(p.systemic_conductivity_fold, o.systemic_leak)
-    filtered = coefficient * pull
+    cp = x.protein_plasma / x.plasma_volume
+    filtered, coefficient, sigma = across_walls(x, o, p)
     lymph = circulation.lymph_flow(p.lymph_flow, vi, p.lymph_most)
     by_plasma = coefficient * circulation.plasma_slope(p.systemic_capillary_pressure, sigma, cp, p.plasma_volume, x.plasma_volume)
     by_tissue = (coefficient * circulation.TISSUE_SLOPE + circulation.LYMPH_SLOPE * p.lymph_flow * p.lymph_most) / (
@@ -352,7 +367,7 @@ def advance_water(x, u, o, p, dt):
 def advance_protein(x, u, o, p, water, dt):
     """Protein in plasma and interstitium after `dt`, linearly implicit in both; `water` as from `advance_water`."""
     ps = p.protein_escape * endothelium.fold(p.systemic_protein_fold, o.systemic_leak)
-    out = (ps + largest(water.filtered, 0.0) * (1.0 - water.reflection)) / x.plasma_volume
+    out = protein_leaving(x, o, p, water.filtered, water.reflection)
     back = (ps + water.lymph) / x.interstitial_volume
     across = out * x.protein_plasma - back * x.protein_interstitial
     made = p.protein_synthesis * (1.0 - p.synthesis_fall * x.mediator)

@@ -8,6 +8,7 @@ from locokine._jit import inner, loop, part
 from locokine.biology import traffic
 from locokine.biology.arithmetic import largest, smallest
 from locokine.biology.binding import free_concentration
+from locokine.engine import couple
 from locokine.engine.variables import LESION
 from locokine.tissue.layout import (
     NODE,
@@ -22,6 +23,7 @@ from locokine.tissue.layout import (
     T,
     W,
     load_agent,
+    load_body,
     load_body_outputs,
     load_host,
     load_line,
@@ -203,6 +205,9 @@ def report_body(b, plan, time, out):
         out[18, s] = b.body[B.fluids_given + s] * 1e-3
         out[19, s] = b.body[B.pressor + s]
         out[20, s] = o.organ_leak
+        x = load_body(b.body, ZERO, s)
+        filtered, _, sigma = couple.across_walls(x, o, p)
+        out[24, s] = 100.0 * couple.protein_leaving(x, o, p, filtered, sigma)
         for v in range(21, 24):
             out[v, s] = 0.0
         for g in range(plan.agents):

@@ -100,6 +100,7 @@ BODY: tuple[Variable, ...] = (
     Variable("agent_supplied", "fmol", "cumulative amount given or made by the host, all agents"),
     Variable("agent_elsewhere", "fmol", "amount outside the lesions: plasma, periphery, node, depots"),
     Variable("agent_gone", "fmol", "cumulative amount degraded, taken up, cleared or taken out, all agents"),
+    Variable("albumin_escape", "%/h", "share of the plasma's protein that leaves it (as measured with labelled albumin)"),
 )
 
 FIELD: tuple[Variable, ...] = (

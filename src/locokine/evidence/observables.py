@@ -187,6 +187,12 @@ def albumin(trial: Trial, arm: str, at: Settings) -> Array:
     return 100.0 * level[int(at["day"])] / level[0]
 
 
+def albumin_escape(trial: Trial, arm: str, at: Settings) -> Array:
+    """Transcapillary escape rate of albumin on a day, relative to before."""
+    rate = _body("albumin_escape", trial, arm)
+    return rate[int(at["day"])] / rate[0]
+
+
 def blood_nk(trial: Trial, arm: str, at: Settings) -> Array:
     """Circulating NK cells on a day, relative to before."""
     cells = _body("blood_nk", trial, arm)
@@ -303,6 +309,8 @@ OBSERVABLES: dict[str, Observable] = {
     "organ_leak": _row(organ_leak, "1", "relative to before", "albumin leak index of the lung on a day", "day"),
     "lowest_resistance": _row(lowest_resistance, "%", "relative to before", "lowest daily vascular resistance"),
     "albumin": _row(albumin, "%", "relative to before", "serum albumin on a day", "day"),
+    "albumin_escape": _row(albumin_escape, "1", "relative to before",
+                           "transcapillary escape rate of albumin on a day, relative to before", "day"),
     "blood_nk": _row(blood_nk, "1", "relative to before", "circulating NK cells on a day", "day"),
     "peak_lymphocytes": _row(peak_lymphocytes, "1", "relative to before", "highest daily count of blood lymphocytes"),
     "lowest_vessel_density": _row(lowest_vessel_density, "1", "relative to before",

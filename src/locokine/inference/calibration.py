@@ -242,7 +242,7 @@ def adopt(done: Mapping[str, Any], out: Path) -> dict[str, Path]:
 
     path = out / findings.DRAWS
     draws = json.loads(path.read_text(encoding="utf-8"))
-    draws["library_hash"] = load_library().digest
+    draws["library"] = load_library().entry_digests
     text = json.dumps(draws).encode()
     for place in (path, SHIPPED):
         with disk_errors(place.parent):

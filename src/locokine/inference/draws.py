@@ -3,9 +3,11 @@
 A posterior file names parameters as OWNER.NAME (`laws.direct_ec50`, `human.clearance`, `sl2.birth_rate`), all with the
 same number of draws, and says their unit:
 
-    JSON    {"library_hash": "…", "parameters": {"laws.direct_ec50": {"unit": "nM", "draws": [12.1, 17.3, …]}, …}}
-    NPZ     one array a parameter, and `units`: JSON text {"laws.direct_ec50": "nM", …}; `library_hash` as text
+    JSON    {"library": {"laws.laws": "…", …}, "parameters": {"laws.direct_ec50": {"unit": "nM", "draws": [12.1, …]}, …}}
+    NPZ     one array a parameter, and `units`: JSON text {"laws.direct_ec50": "nM", …}; `library` as JSON text
 
+`library` (may be left out) has the digests of the entries that the draws were made with (`Library.entry_digests`): where
+one has changed since, they are refused; entries that are new, a host or a line of a user's own, do not matter.
 In place of a file, `posterior` names the draws that ship: those of the calibration that the library's values come from.
 
 Subjects of a draw share its medians and differ by the records' spread between subjects.
@@ -70,12 +72,9 @@ class PosteriorDraws:
     ----------
     values
         OWNER.NAME → draws, each of shape (count,).
-    library_hash
-        Digest of the library that they were made for; "" if the file does not say.
     """
 
     values: Mapping[str, Array] = field(default_factory=dict)
-    library_hash: str = ""
 
     @property
     def count(self) -> int:
@@ -85,7 +84,7 @@ class PosteriorDraws:
     def thinned(self, most: int) -> PosteriorDraws:
         """At most so many of them, evenly spaced."""
         kept = np.unique(np.linspace(0, self.count - 1, min(most, self.count)).round().astype(np.int64))
-        return PosteriorDraws({name: values[kept] for name, values in self.values.items()}, self.library_hash)
+        return PosteriorDraws({name: values[kept] for name, values in self.values.items()})
 
     def population(self, experiment: Experiment, draws: Sequence[int], subjects: int) -> Population:
         """Subjects of the first of these draws, then those of the second, and so on."""
@@ -119,11 +118,12 @@ def read_posterior(path: Path, library: Library) -> PosteriorDraws:
     """
     if path == Path(POSTERIOR):
         path = SHIPPED
-    raw, digest = _npz(path) if path.suffix == ".npz" else _json(path)
-    if digest and digest != library.digest:
-        raise InputError(
-            str(path), "is a posterior of another version of the parameter library", "calibrate again with this version"
-        )
+    raw, made_with = _npz(path) if path.suffix == ".npz" else _json(path)
+    now = library.entry_digests
+    changed = [name for name, digest in made_with.items() if now.get(name) != digest]
+    if changed:
+        problem = f"is a posterior of another version of the parameter library: {', '.join(changed[:3])} changed since"
+        raise InputError(str(path), problem, "calibrate again with this version")
     if not raw:
         raise InputError(str(path), "holds no draws", "see docs/evidence.md for the format")
     values = {name: _checked(f"{path}, {name}", name, unit, drawn, library) for name, (unit, drawn) in raw.items()}
@@ -133,7 +133,7 @@ def read_posterior(path: Path, library: Library) -> PosteriorDraws:
         if count != counts[first]:
             problem = f"has {count} draws, {first} has {counts[first]}"
             raise InputError(f"{path}, {name}", problem, "store the same draws of all parameters")
-    return PosteriorDraws(values, digest)
+    return PosteriorDraws(values)
 
 
 def posterior_for(path: Path, experiment: Experiment) -> PosteriorDraws:
@@ -236,26 +236,25 @@ def _checked(place: str, name: str, unit: str, drawn: Any, library: Library) -> 
     return values
 
 
-def _json(path: Path) -> tuple[dict[str, tuple[str, Any]], str]:
+def _json(path: Path) -> tuple[dict[str, tuple[str, Any]], dict[str, str]]:
     from locokine.parameters.reading import read_file
 
     try:
         tree = json.loads(read_file(path))
-        return {
-            str(name): (str(item["unit"]), item["draws"]) for name, item in tree["parameters"].items()
-        }, str(tree.get("library_hash", ""))
+        found = {str(name): (str(item["unit"]), item["draws"]) for name, item in tree["parameters"].items()}
+        return found, {str(name): str(digest) for name, digest in tree.get("library", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(str(path), "is not a file of posterior draws", "see docs/evidence.md for the format") from None
 
 
-def _npz(path: Path) -> tuple[dict[str, tuple[str, Any]], str]:
+def _npz(path: Path) -> tuple[dict[str, tuple[str, Any]], dict[str, str]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             units = json.loads(str(file["units"]))
-            digest = str(file["library_hash"]) if "library_hash" in file else ""
-            return {name: (str(unit), file[name]) for name, unit in units.items()}, digest
+            made_with = dict(json.loads(str(file["library"]))) if "library" in file else {}
+            return {name: (str(unit), file[name]) for name, unit in units.items()}, made_with
     except FileNotFoundError:
         raise InputError(str(path), "no such file", "check the path") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

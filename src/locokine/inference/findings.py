@@ -216,7 +216,7 @@ def posterior_file(study: Study, found: Posterior, library: Library) -> dict[str
         if name not in parameters:
             unit = study.free[name].record.unit
             parameters[name] = {"unit": unit, "draws": [float(f"{value / unit_factor(unit):.7g}")] * len(found.draws)}
-    return {"library_hash": library.digest, "parameters": parameters, "units": units}
+    return {"library": library.entry_digests, "parameters": parameters, "units": units}
 
 
 def scoreboards(

@@ -121,13 +121,25 @@ class Library:
     @property
     def digest(self) -> str:
         """SHA-256 of all values and data (not of comments, layout, notes, sources and priors), as hexadecimal text."""
-        content: dict[str, Any] = {}
-        for scope in SCOPES:
-            for name, entry in self.entries(scope).items():
-                both = (*entry.records.values(), *entry.law_overrides.values())
-                records = [[repr(value) for key, value in vars(record).items() if key not in ASIDE] for record in both]
-                content[f"{scope}.{name}"] = [entry.label, plain(entry.meta), records]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        return _digest({name: self._content(entry) for name, entry in self._named()})
+
+    @property
+    def entry_digests(self) -> dict[str, str]:
+        """The same of each entry (`hosts.human`), in 16 digits: what belongs to one entry is not changed by another."""
+        return {name: _digest(self._content(entry))[:16] for name, entry in self._named()}
+
+    def _named(self) -> Iterator[tuple[str, Entry]]:
+        return ((f"{scope}.{name}", entry) for scope in SCOPES for name, entry in self.entries(scope).items())
+
+    @staticmethod
+    def _content(entry: Entry) -> list[Any]:
+        both = (*entry.records.values(), *entry.law_overrides.values())
+        records = [[repr(value) for key, value in vars(record).items() if key not in ASIDE] for record in both]
+        return [entry.label, plain(entry.meta), records]
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 ASIDE = ("note", "source", "prior", "stated")
