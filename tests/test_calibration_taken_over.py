@@ -122,7 +122,7 @@ def test_a_posterior_holds_beside_entries_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "lines.yaml").write_text("entries: {mine: {label: my lymphoma, inherits: sl2}}\n")
     assert read_posterior(Path("posterior"), load_library([tmp_path])).count >= 100
     (tmp_path / "hosts.yaml").write_text("entries: {balbc_mouse: {replaces: true, label: BALB/c, inherits: mouse}}\n")
-    with pytest.raises(InputError, match="hosts.balbc_mouse changed"):
+    with pytest.raises(InputError, match=r"hosts\.balbc_mouse changed"):
         read_posterior(Path("posterior"), load_library([tmp_path]))
 
 

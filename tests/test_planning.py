@@ -349,7 +349,7 @@ def test_a_limit_that_nothing_keeps_is_said(experiment: Experiment, monkeypatch:
 @pytest.mark.parametrize(
     ("words", "file", "key"),
     [
-        (["power", "--subjects", "24", "--sizes", "3,5,9", "--outcome", "cure"], "power", "size"),
+        (["power", "--subjects", "24", "--sizes", "3,5,15", "--outcome", "cure"], "power", "size"),
         (["sensitivity", "--parameter", "direct_on", "--parameter", "ctl_kill_rate", "--trajectories", "2", "--top", "2",
           "--samples", "8", "--outcome", "volume_reduction", "--outcome", "oedema"], "sensitivity", "sobol"),
         (["optimise", "--subjects", "16", "--evaluations", "4", "--dose", "5000 IU to 50000 IU", "--toxicity",

@@ -242,7 +242,11 @@ def test_errors_fall_with_the_step(case: str) -> None:
 STIFF: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "untreated": ({"arms": {"a": []}, "follow_up": "13 days"}, (2, 5, 8, 12)),
     "intratumoural": ({"arms": {"a": LOCAL["it"]}, "follow_up": "16 days"}, (10, 11, 12, 13, 14, 15)),
-    "intravenous": ({"arms": {"a": SYSTEMIC["iv"]}, "follow_up": "16 days"}, (10, 12, 13, 15)),
+    "intravenous": (
+        # fewer cells than in the others, so that the host lives through it
+        {"arms": {"a": SYSTEMIC["iv"]}, "lesions": {"flank": {**FLANK["flank"], "cells": "3e5 cells"}}, "follow_up": "16 days"},
+        (10, 12, 13, 15),
+    ),
     "cavity": (
         {
             "arms": {"a": ["aldesleukin 20000 IU intraperitoneal in 0.5 mL daily days 1-2"]},

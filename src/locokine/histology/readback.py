@@ -311,7 +311,8 @@ def _hypoxic(picture: Picture, tumour: Mask, dead: Mask) -> tuple[float, float]:
     from skimage.measure import label
 
     amounts = separate(picture, STAINS["pimonidazole"])
-    found = _Objects.of(label(ndimage.binary_opening((amounts[..., 0] > 0.115) & tumour, iterations=2)))
+    labels: Any = label(ndimage.binary_opening((amounts[..., 0] > 0.115) & tumour, iterations=2))
+    found = _Objects.of(labels)
     size = found.area * PIXEL**2
     # small ones are fragments of the dead; dark ones too, or lymphocytes, and long ones stroma, unless they are brown
     positive = found.mean(amounts[..., 1]) > 0.055
