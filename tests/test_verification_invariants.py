@@ -138,8 +138,8 @@ def test_untreated_hosts_have_no_oedema_that_nothing_has_not(geometry: str) -> N
     """Oedema is what exceeds the fluid at rest, also where nobody is treated: about what doses of nothing have.
 
     Those are compared with their tissue before the first dose, which pressure has stretched by some hundredths of its volume.
-    (Untreated tissue was once compared with nothing: all its fluid, 0.25 and more, was oedema. A fifth of that is allowed on day 9:
-    the vessels of a growing tumour filter, the more the denser they are, and it swells by some hundredths before any dose.)
+    (Untreated tissue was once compared with nothing: all its fluid, 0.25 and more, was oedema. A fifth of that is allowed on
+    day 9: the vessels of a growing tumour filter, the more the denser they are; it swells by some hundredths before any dose.)
     """
     made = beside_doses_of_nothing(geometry=geometry, shells=6, rim_shells=2)
     i = LESION_AT["oedema_fraction"]
