@@ -138,15 +138,15 @@ def test_untreated_hosts_have_no_oedema_that_nothing_has_not(geometry: str) -> N
     """Oedema is what exceeds the fluid at rest, also where nobody is treated: about what doses of nothing have.
 
     Those are compared with their tissue before the first dose, which pressure has stretched by some hundredths of its volume.
-    (Untreated tissue was once compared with nothing: all its fluid, 0.25 and more, was oedema. A fifth of that is allowed on
-    day 9: the vessels of a growing tumour filter, the more the denser they are; it swells by some hundredths before any dose.)
+    (Untreated tissue was once compared with nothing: all its fluid, 0.25 and more, was oedema.) Looked at on day 8: from day 9 on
+    growing tumours swell by what their vessels filter.
     """
     made = beside_doses_of_nothing(geometry=geometry, shells=6, rim_shells=2)
     i = LESION_AT["oedema_fraction"]
     a, b = simulate(made, "untreated").daily_lesion[i, 0], simulate(made, "vehicle").daily_lesion[i, 0]
     np.testing.assert_allclose(np.nanmedian(a, axis=1), np.nanmedian(b, axis=1), atol=0.1)
-    assert np.nanmedian(a[9]) < 0.05
-    assert np.nanmax(a[16]) > np.nanmax(a[9])  # some growing tumours do swell
+    assert np.nanmedian(a[8]) < 0.02
+    assert np.nanmax(a[16]) > np.nanmax(a[8])  # some growing tumours do swell
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FileArgument = Annotated[Path, typer.Argument(help="Scenario (YAML).")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figure and finished evaluations.")]
-SubjectsOption = Annotated[int | None, typer.Option(help="Subjects, instead of those of the scenario.")]
+SubjectsOption = Annotated[int | None, typer.Option(min=1, help="Subjects, instead of those of the scenario.")]
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed, instead of that of the scenario.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Processor cores to use (all by default).")]
 SettingsOption = Annotated[

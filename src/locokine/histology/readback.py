@@ -23,7 +23,6 @@ from locokine.histology.stains import STAINS, WHITE, Stain, vectors
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Array = NDArray[np.float64]
 PIXEL = 0.5
 """µm per pixel of the fields that are read."""
 FIELDS = (40, 20)
@@ -308,64 +307,21 @@ def _hypoxic(picture: Picture, tumour: Mask, dead: Mask) -> tuple[float, float]:
     Only what lives binds pimonidazole, and it does so beside necrosis: brown cells count wherever they lie. (Left out with
     the dead around them, they made the hypoxic share of nearly dead tumours too small.)
     """
-    from skimage.measure import label
+    from skimage.measure import label, regionprops_table
 
     amounts = separate(picture, STAINS["pimonidazole"])
-    labels: Any = label(ndimage.binary_opening((amounts[..., 0] > 0.115) & tumour, iterations=2))
-    found = _Objects.of(labels)
-    size = found.area * PIXEL**2
+    found = label(ndimage.binary_opening((amounts[..., 0] > 0.115) & tumour, iterations=2))
+    seen = np.dstack([amounts, dead])
+    names = ("area", "mean_intensity", "axis_major_length", "axis_minor_length")
+    table = regionprops_table(found, intensity_image=seen, properties=names)
+    size = table["area"] * PIXEL**2
     # small ones are fragments of the dead; dark ones too, or lymphocytes, and long ones stroma, unless they are brown
-    positive = found.mean(amounts[..., 1]) > 0.055
-    spindle = (found.elongation > SPINDLE) & (size < 60.0)
-    alive = (size > 18.0) & (found.mean(amounts[..., 0]) < 0.28) & (found.mean(dead) < 0.5) & ~spindle
+    positive = table["mean_intensity-1"] > 0.055
+    spindle = (table["axis_major_length"] > SPINDLE * table["axis_minor_length"]) & (size < 60.0)
+    alive = (size > 18.0) & (table["mean_intensity-0"] < 0.28) & (table["mean_intensity-2"] < 0.5) & ~spindle
     cell = np.where(positive, size > 8.0, alive)
     weight = np.maximum(np.round(size / 55.0), 1.0)  # clumps hold several
     return float((weight * (cell & positive)).sum()), float((weight * (cell & ~positive)).sum())
-
-
-@dataclass(frozen=True)
-class _Objects:
-    """Connected objects of a field, numbered from 1; every array has one number for each of them.
-
-    Attributes
-    ----------
-    labels, seen
-        Number of the object of every pixel that has one, and where these pixels are (flat).
-    area
-        In pixels.
-    centre
-        Mean row and column.
-    elongation
-        Long axis over short axis of the ellipse with the same second moments.
-    """
-
-    labels: NDArray[np.intp]
-    seen: NDArray[np.intp]
-    area: Array
-    centre: tuple[Array, Array]
-    elongation: Array
-
-    @staticmethod
-    def of(labels: NDArray[Any]) -> _Objects:
-        """Objects of an image of labels (0: none); all of them at once, for there are hundreds in a field."""
-        seen = np.flatnonzero(labels)
-        number = labels.ravel()[seen] - 1
-        row, column = (place.astype(np.float64) for place in np.divmod(seen, labels.shape[1]))
-        area = np.bincount(number).astype(np.float64)
-
-        def mean(values: Array) -> Array:
-            return np.bincount(number, values, len(area)) / area
-
-        centre = mean(row), mean(column)
-        y, x = row - centre[0][number], column - centre[1][number]
-        yy, xx, xy = mean(y * y), mean(x * x), mean(x * y)
-        middle, apart = 0.5 * (yy + xx), np.sqrt(0.25 * (yy - xx) ** 2 + xy * xy)
-        short = np.maximum(middle - apart, 1e-12)  # a line has no width
-        return _Objects(number, seen, area, centre, np.sqrt((middle + apart) / short))
-
-    def mean(self, values: NDArray[Any]) -> Array:
-        """Mean of an image over each object."""
-        return np.bincount(self.labels, values.ravel()[self.seen], len(self.area)) / self.area
 
 
 def _count(objects: Mask, where: Mask, least: float) -> float:
@@ -373,14 +329,14 @@ def _count(objects: Mask, where: Mask, least: float) -> float:
 
     Those that touch the left or upper side are left to the neighbour; doi:10.1111/j.1365-2818.1977.tb00062.x.
     """
-    from skimage.measure import label
+    from skimage.measure import label, regionprops_table
 
-    labels: Any = label(objects)
-    found = _Objects.of(labels)
-    out = np.union1d(labels[:EDGE], labels[:, :EDGE])
-    whole = ~np.isin(np.arange(1, len(found.area) + 1), out)
-    row, column = (place.astype(int) for place in found.centre)
-    return float(((found.area * PIXEL**2 >= least) & whole & where[row, column]).sum())
+    found: Any = label(objects)
+    out = np.union1d(found[:EDGE], found[:, :EDGE])
+    table = regionprops_table(found, properties=("label", "area", "centroid"))
+    rows, columns = table["centroid-0"].astype(int), table["centroid-1"].astype(int)
+    good = (table["area"] * PIXEL**2 >= least) & ~np.isin(table["label"], out) & where[rows, columns]
+    return float(good.sum())
 
 
 def _cd8(picture: Picture, field: _Field) -> dict[str, float]:
