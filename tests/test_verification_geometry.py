@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from locokine.engine.grid import Accuracy
+from locokine.engine.kernel import LONG
 from locokine.engine.run import ArmRun
 from reference import ASCITES, COURSE, FLANK, LESION_AT, SKIN, WIDTH, Opened, differing, experiment, open_run, simulate
 from solutions import Stiff
@@ -160,13 +161,13 @@ SLOW: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", list(SLOW))
 def test_long_steps_do_not_swing(case: str) -> None:
-    """Slow lines take steps of 4 h: no one of sixteen hosts has a volume more than 1 % from that of steps four times finer.
+    """Slow lines take steps of 2 and 4 h: no one of sixteen hosts has a volume more than 1 % from that of steps four times finer.
 
     With flow that answers to the pressure of the beginning of a step some swing, and single hosts are 10 % and more off.
     """
     made = experiment(subjects=16, **SLOW[case])
     runs = [open_run(made, accuracy=accuracy, chance=False) for accuracy in (Accuracy(), Accuracy().finer(4.0))]
-    assert runs[0].setting.plan.step.max() == pytest.approx(Accuracy().longest)
+    assert runs[0].setting.plan.step.max() > 2.0 * LONG
     a, b = (run.lesion("tumour_volume")[0] for run in runs)
     seen = np.isfinite(a) & np.isfinite(b)
     assert seen.mean() > 0.9

@@ -156,7 +156,7 @@ def claims() -> list[tuple[str, Callable[[], str], str]]:
          f"`make demo`; {SELF}"),
         ("vascular leak limits systemic, not local, treatment",
          lambda: f"grade ≥ 3, patients: {blood.severe()} intravenous, {skin.severe()} intralesional; mice: {treated.severe()} intratumoural, "
-         f"{same.severe()} {dose}, which cures as many ({same.cured()}); {strong.severe()} 100,000 IU q8h, which cures few",
+         f"{same.severe()} {dose}, which kills as much (cured {same.cured()}); {strong.severe()} 100,000 IU q8h (cured {strong.cured()})",
          f"{RUN.format('examples/high_dose_intravenous.yaml --subjects 50')}; mice: {SELF}"),
         ("systemic: few responses, high toxicity",
          lambda: f"response {blood.response('CR', 'PR')}, complete {blood.response('CR')}, untreated "

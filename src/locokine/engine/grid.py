@@ -40,11 +40,11 @@ class Accuracy:
     """
 
     longest: float = 4.0
-    division: float = 0.06
-    settled: float = 4.0 / 3.0
+    division: float = 0.05
+    settled: float = 1.0
     later: float = 0.03
-    growth: float = 0.12
-    biology: float = 0.1
+    growth: float = 0.1
+    biology: float = 0.0225
     shortest: float = 1.0 / 60.0
     output: float = 4.0
 

@@ -12,7 +12,7 @@ from locokine.tissue.layout import POOLS, SHELL, SOL, B, L, T, W, load_host
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
 NONE = np.int64(-1)
-LONG = 1.5
+LONG = 0.9
 """Steps (h) above which flow answers to the tissue pressure of their end: with that of their beginning it would swing. Shorter
 ones take that of the beginning, which is the more accurate (docs/model/numerics.md)."""
 

@@ -34,7 +34,7 @@ LOCAL, HIGH, NONE = "intratumoural", "intravenous, high dose", "untreated"
 SYSTEMIC = "mouse systemic"
 """The trial of `LADDER`."""
 LADDER: dict[str, float] = {
-    f"intravenous {dose:,} IU q8h": float(dose) for dose in (100_000, 300_000, 1_000_000, 3_000_000)
+    f"intravenous {dose:,} IU q8h": float(dose) for dose in (30_000, 100_000, 300_000, 1_000_000, 3_000_000)
 }
 """Arms of the same mice, and their doses (IU): the least that does as much as the local treatment is of equal effect."""
 TRIALS: dict[str, dict[str, Any]] = {

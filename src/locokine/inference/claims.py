@@ -153,7 +153,7 @@ def leak(t: ClaimTrials) -> Finding:
 
 
 @claim(4, "leak limits systemic treatment: of mice given the intravenous dose of equal effect (kill within a factor of two of "
-          "the local one; the least of 100,000 to 3,000,000 IU q8h) and of patients at the doses of practice at least 30 % "
+          "the local one; the least of 30,000 to 3,000,000 IU q8h) and of patients at the doses of practice at least 30 % "
           "have grade 3 or more, of those treated locally at most 10 %")
 def limits(t: ClaimTrials) -> Finding:
     dose, systemic = _of_equal_effect(t, lambda arm: _share(t.grades(SYSTEMIC, arm)[0] >= 3.0))
