@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from locokine.engine.grid import Accuracy
-from locokine.engine.kernel import LONG
 from locokine.engine.run import ArmRun
 from reference import ASCITES, COURSE, FLANK, LESION_AT, SKIN, WIDTH, Opened, differing, experiment, open_run, simulate
 from solutions import Stiff
@@ -167,7 +166,7 @@ def test_long_steps_do_not_swing(case: str) -> None:
     """
     made = experiment(subjects=16, **SLOW[case])
     runs = [open_run(made, accuracy=accuracy, chance=False) for accuracy in (Accuracy(), Accuracy().finer(4.0))]
-    assert runs[0].setting.plan.step.max() > 2.0 * LONG
+    assert runs[0].setting.plan.step.max() == pytest.approx({"mouse": 2.0, "patient": 4.0}[case])
     a, b = (run.lesion("tumour_volume")[0] for run in runs)
     seen = np.isfinite(a) & np.isfinite(b)
     assert seen.mean() > 0.9
